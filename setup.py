@@ -1,0 +1,87 @@
+"""Build of the compiled kernels; all metadata is in pyproject.toml.
+
+Each kernel is compiled twice from one source: for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`).
+The package picks one at import, so a wheel runs on every machine of its architecture.
+
+Environment: NEUROEMU_OPENMP=0|1|auto (default auto), NEUROEMU_ANNOTATE=1 writes Cython's HTML.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = ("crossbar", "events")
+# -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
+PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0 : 1; }\n"
+
+
+def extensions():
+    found = []
+    for kernel in KERNELS:
+        paths = [f"src_cython/_{kernel}_base.pyx"]
+        if IS_X86:
+            paths.append(f"src_cython/_{kernel}_v3.pyx")
+        for path in paths:
+            flags = FLAGS + (["-march=x86-64-v3"] if path.endswith("_v3.pyx") else [])
+            name = "neuroemu.kernels." + Path(path).stem
+            depends = [str(p) for p in sorted(Path("src_cython").glob("*")) if p.suffix in (".pxi", ".pxd", ".h")]
+            found.append(
+                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=depends)
+            )
+    return found
+
+
+class BuildKernels(build_ext):
+    """build_ext that adds OpenMP where a compiled probe runs, and falls back to one thread where it does not."""
+
+    def build_extensions(self):
+        wish = os.environ.get("NEUROEMU_OPENMP", "auto")
+        if wish not in ("0", "1", "auto"):
+            sys.exit(f"NEUROEMU_OPENMP={wish!r}: use 0, 1 or auto")
+        if wish != "0":
+            found = self._openmp_works()
+            if wish == "1" and not found:
+                sys.exit("NEUROEMU_OPENMP=1, but the compiler cannot build and run an OpenMP program")
+            if found:
+                for extension in self.extensions:
+                    extension.extra_compile_args.append("-fopenmp")
+                    extension.extra_link_args.append("-fopenmp")
+        super().build_extensions()
+
+    def _openmp_works(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text(PROBE)
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=["-fopenmp"])
+                return subprocess.run([str(Path(folder, "probe"))], check=False, timeout=30).returncode == 0
+            except Exception:  # any compiler trouble means: no OpenMP
+                return False
+
+
+setup(
+    ext_modules=cythonize(
+        extensions(),
+        build_dir="build/cython",
+        annotate=os.environ.get("NEUROEMU_ANNOTATE") == "1",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "freethreading_compatible": True,
+        },
+    ),
+    cmdclass={"build_ext": BuildKernels},
+)
