@@ -1,0 +1,55 @@
+"""The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
+
+from .files import load, save
+from .floating import run_float
+from .graph import Network, sequential
+from .grids import Grid
+from .integer import run_integer
+from .layers import (
+    Add,
+    AveragePool2d,
+    BatchNorm,
+    Clip,
+    Concat,
+    Conv2d,
+    Dense,
+    Encode,
+    Flatten,
+    GlobalAveragePool,
+    Lif,
+    MaxPool2d,
+    Reshape,
+    Scale,
+    Softmax,
+    Transpose,
+    relu,
+    relu6,
+)
+
+__all__ = [
+    "Add",
+    "AveragePool2d",
+    "BatchNorm",
+    "Clip",
+    "Concat",
+    "Conv2d",
+    "Dense",
+    "Encode",
+    "Flatten",
+    "GlobalAveragePool",
+    "Grid",
+    "Lif",
+    "MaxPool2d",
+    "Network",
+    "Reshape",
+    "Scale",
+    "Softmax",
+    "Transpose",
+    "load",
+    "relu",
+    "relu6",
+    "run_float",
+    "run_integer",
+    "save",
+    "sequential",
+]
