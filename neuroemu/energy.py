@@ -1,0 +1,229 @@
+"""Energy: counted events times cited prices. The only module in which joules appear.
+
+Enter event counts and a table of prices; leaves an Energy in which every joule names its event, its count, its price
+and its source. The model is one affine ledger,
+
+    E = sum_k n_k e_k + sum_s P_s t u_s
+
+with n_k events of kind k at e_k joules, and static powers P_s charged for t seconds on u_s powered units.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import fsum
+
+from . import _checks
+from ._counts import Counts, aligned
+from ._prices import SCOPES, Cost, CostTable
+from .errors import ArgumentTypeError, PriceError
+
+__all__ = ["Cost", "CostTable", "Counts", "Energy", "Line", "price"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One row of the ledger: joules = quantity x cost.value.
+
+    `quantity` is a number of events, or unit-seconds for a static power. `layer` is "" for a static power.
+    """
+
+    layer: str
+    cost: Cost
+    quantity: float
+    joules: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy:
+    """What the counted events and the charged time cost, line by line; made by `price`.
+
+    Joules are those of all `inferences` together. `boundary` is the scope of the static power in `total`; all scopes
+    with a price stand in `static_by_scope`. `missing` lists (layer, kind, count) of events charged nothing because
+    their price is unknown; `free` those charged nothing for a stated reason.
+    """
+
+    lines: tuple[Line, ...]
+    static_by_scope: Mapping[str, float]
+    boundary: str
+    seconds: float
+    inferences: int
+    missing: tuple[tuple[str, str, int], ...] = ()
+    free: Mapping[str, str] = field(default_factory=dict)
+    excludes: tuple[str, ...] = ()
+
+    @property
+    def dynamic(self) -> float:
+        """Joules of events. An average price puts its static share here."""
+        return fsum(line.joules for line in self._lines("J"))
+
+    @property
+    def static(self) -> float:
+        """Joules of static power at `boundary`."""
+        return fsum(line.joules for line in self._lines("W"))
+
+    @property
+    def total(self) -> float:
+        """dynamic + static, joules."""
+        return fsum(line.joules for line in self.lines)
+
+    @property
+    def per_inference(self) -> float:
+        """total / inferences, joules."""
+        return self.total / self.inferences
+
+    @property
+    def low(self) -> float:
+        """Total with every price at the low end of its band, joules."""
+        return fsum(line.joules * line.cost.band[0] for line in self.lines)
+
+    @property
+    def high(self) -> float:
+        """Total with every price at the high end of its band, joules."""
+        return fsum(line.joules * line.cost.band[1] for line in self.lines)
+
+    def by_part(self) -> dict[str, float]:
+        """Dynamic joules of each part of the machine."""
+        return _grouped(self._lines("J"), lambda line: line.cost.part)
+
+    def by_layer(self) -> dict[str, float]:
+        """Dynamic joules of each layer."""
+        return _grouped(self._lines("J"), lambda line: line.layer)
+
+    def by_evidence(self) -> dict[str, float]:
+        """Joules, static included, by the evidence behind their price."""
+        return _grouped(self.lines, lambda line: line.cost.evidence)
+
+    def table(self) -> str:
+        """The ledger as text, one row for each event kind, with its source."""
+        return "\n".join((_rows(self), _totals(self)))
+
+    def _lines(self, unit: str) -> tuple[Line, ...]:
+        return tuple(line for line in self.lines if line.cost.unit == unit)
+
+
+def price(
+    counts: Counts,
+    costs: CostTable,
+    *,
+    seconds: float,
+    inferences: int,
+    units: Mapping[str, int] | None = None,
+    boundary: str = "chip",
+    allow_missing: bool = False,
+) -> Energy:
+    """Energy of counted events and charged time, E = sum_k n_k e_k + sum_s P_s t u_s.
+
+    Parameters
+    ----------
+    counts : Counts
+        Events of all the inferences.
+    costs : CostTable
+    seconds : float, >= 0
+        Time charged to all the inferences together: inferences x initiation interval on a pipelined machine that is
+        kept full, inferences x latency on others. The caller decides which.
+    inferences : int, >= 1
+    units : mapping from {"core", "chip", "board"} to int
+        Powered units of each scope. "core" is the number of cores in use.
+    boundary : {"core", "chip", "board"}, default "chip"
+        Scope of the static power that enters the total: used cores only, whole powered chips, or the board. Compare
+        machines at one boundary. A table without any static power is accepted: averages hold it already.
+    allow_missing : bool
+        List events without a price in `Energy.missing` and charge them nothing.
+
+    Raises
+    ------
+    PriceError
+        An event has no price; an event is covered by one that was not counted in its layer; the table has static
+        powers, but none at `boundary`, or `units` does not say how many units there are.
+    """
+    if not isinstance(counts, Counts) or not isinstance(costs, CostTable):
+        got = f"{type(counts).__name__} and {type(costs).__name__}"
+        raise ArgumentTypeError(f"price: needs Counts and a CostTable, got {got}")
+    seconds = _checks.real(seconds, who="price", name="seconds", low=0)
+    inferences = _checks.integer(inferences, who="price", name="inferences", low=1)
+    _checks.choice(boundary, SCOPES, who="price", name="boundary")
+    lines, missing = _dynamic(counts, costs)
+    if missing and not allow_missing:
+        raise PriceError(_unpriced(missing[0], costs))
+    static = _static(costs, seconds, units or {}, boundary)
+    return Energy(
+        lines=tuple(lines) + static.get(boundary, ()),
+        static_by_scope={scope: fsum(line.joules for line in found) for scope, found in static.items()},
+        boundary=boundary,
+        seconds=seconds,
+        inferences=inferences,
+        missing=tuple(missing),
+        free={kind: costs.free[kind] for kind in counts.kinds() if kind in costs.free},
+        excludes=costs.excludes,
+    )
+
+
+def _dynamic(counts: Counts, costs: CostTable) -> tuple[list[Line], list[tuple[str, str, int]]]:
+    lines, missing = [], []
+    for (layer, kind), n in counts.items():
+        prices = costs.of(kind)
+        lines += [Line(layer=layer, cost=cost, quantity=n, joules=n * cost.value) for cost in prices]
+        held = any(counts.get((layer, k), 0) for k in costs.covered.get(kind, ()))
+        if n and not (prices or held or kind in costs.free):
+            missing.append((layer, kind, n))
+    return lines, missing
+
+
+def _static(costs: CostTable, seconds: float, units: Mapping[str, int], boundary: str) -> dict[str, tuple[Line, ...]]:
+    powers = {scope: costs.static(scope) for scope in SCOPES if costs.static(scope)}
+    if powers and boundary not in powers:
+        raise PriceError(f"price: no static power is known at boundary '{boundary}'; choose from {', '.join(powers)}")
+    found = {}
+    for scope, prices in powers.items():
+        if scope not in units:
+            if scope == boundary:
+                raise PriceError(f"price: units has no '{scope}', whose static power is priced; add '{scope}': n")
+            continue
+        quantity = seconds * _checks.integer(units[scope], who="price", name=f"units['{scope}']", low=0)
+        found[scope] = tuple(Line(layer="", cost=c, quantity=quantity, joules=quantity * c.value) for c in prices)
+    return found
+
+
+def _unpriced(event: tuple[str, str, int], costs: CostTable) -> str:
+    layer, kind, n = event
+    if kind in costs.covered:
+        cause = f"is covered by {' or '.join(costs.covered[kind])}, of which the layer counted none"
+    else:
+        cause = "has no price"
+    remedy = "add a Cost, name it in free, or use allow_missing=True"
+    return f"price: layer '{layer}': '{kind}' ({n:,} events) {cause}; {remedy}"
+
+
+def _grouped(lines, key: Callable[[Line], str]) -> dict[str, float]:
+    groups: dict[str, list[float]] = {}
+    for line in lines:
+        groups.setdefault(key(line), []).append(line.joules)
+    return {name: fsum(joules) for name, joules in groups.items()}
+
+
+def _rows(energy: Energy) -> str:
+    merged: dict[Cost, list[Line]] = {}
+    for line in energy.lines:
+        merged.setdefault(line.cost, []).append(line)
+    rows = [("event", "quantity", "price", "joules", "kind", "evidence", "source")]
+    for cost, lines in merged.items():
+        quantity = sum(line.quantity for line in lines)
+        amount = f"{quantity:,}" if cost.unit == "J" else f"{quantity:.4g} s"
+        joules = fsum(line.joules for line in lines)
+        name = cost.event if cost.unit == "J" else f"{cost.event} ({cost.scope})"
+        unit_price = f"{cost.value:.4g} {cost.unit}"
+        rows.append((name, amount, unit_price, f"{joules:.4g}", cost.kind, cost.evidence, cost.source))
+    return aligned(rows, left=(0, 4, 5, 6))
+
+
+def _totals(energy: Energy) -> str:
+    scopes = ", ".join(f"{scope} {joules:.4g} J" for scope, joules in energy.static_by_scope.items())
+    lines = [
+        f"total {energy.total:.4g} J for {energy.inferences:,} inferences = {energy.per_inference:.4g} J each "
+        f"(all prices at their band's end: {energy.low:.4g} to {energy.high:.4g} J)",
+        f"dynamic {energy.dynamic:.4g} J, static {energy.static:.4g} J at boundary '{energy.boundary}' "
+        f"(static by scope: {scopes or 'none priced apart'})",
+    ]
+    lines += [f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing]
+    lines += [f"free: {kind}, {reason}" for kind, reason in energy.free.items()]
+    return "\n".join(lines + [f"not included: {item}" for item in energy.excludes])
