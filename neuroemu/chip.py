@@ -1,0 +1,77 @@
+"""Chip: what every substrate offers - place a network, then run inputs - and the two records that pass between them.
+
+A substrate counts events and predicts times; it never computes joules (`energy` does) and never sees labels.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .energy import CostTable, Counts
+from .network.graph import Network
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """A Progress that says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One tile, core or array that holds a piece of a layer."""
+
+    layer: str
+    unit: int  # index of the tile or core
+    rows: tuple[int, int]  # slice of the layer's fan-in (crossbar, array) or of its neurons (spiking)
+    columns: tuple[int, int]
+    utilisation: float  # 0..1, share of the unit's scarcest resource in use
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What one run of a substrate yields; T trials, B images, K outputs.
+
+    counts hold the events of all B images of one trial on average over trials, rounded to integers per event kind.
+    """
+
+    outputs: np.ndarray  # (trials, B, K) float32
+    counts: Counts
+    latency: float  # seconds from input to output of one inference
+    interval: float  # seconds between two inferences at full throughput; = latency when not pipelined
+    units: Mapping[str, int] = field(
+        default_factory=dict
+    )  # powered units by scope, where not one chip of one core a site
+    batch: int = 1  # inferences that share a launch; latency is that of the batch
+    traces: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip(ABC):
+    """Abstract: a machine that networks are placed on. Vary a preset with `dataclasses.replace`."""
+
+    name: str
+    costs: CostTable
+
+    @abstractmethod
+    def place(self, network: Network) -> tuple[Site, ...]:
+        """Where each layer goes; PlacementError when it does not fit."""
+
+    @abstractmethod
+    def execute(
+        self,
+        network: Network,
+        sites: tuple[Site, ...],
+        x: np.ndarray,
+        *,
+        seed: int,
+        trials: int,
+        threads: int,
+        progress: Progress = silent,
+    ) -> Execution:
+        """Run the checked inputs `x` (B, *input_shape)."""

@@ -1,0 +1,257 @@
+"""The crossbar chip: exact where it must be, statistically right elsewhere, and every count from the arrays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroemu import chips, place, prune, quantize, run, run_integer
+from neuroemu.crossbar import Adc, CrossbarChip, Dac, read_per_device
+from neuroemu.crossbar.chip import ideal
+from neuroemu.crossbar.mapping import matrix_of, tiles_of
+from neuroemu.devices import HermesPcm, Ideal, Pcm
+from neuroemu.energy import CostTable
+from neuroemu.errors import InputError, PlacementError
+from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
+
+FREE = CostTable(
+    costs=(),
+    free=dict.fromkeys(
+        ("core_read", "dac_drive", "adc_conversion", "adc_clip", "digital_accumulate", "activation_op"),
+        "not priced here",
+    ),
+)
+
+
+def chip(**fields):
+    return CrossbarChip(**({"name": "test", "costs": FREE, "device": Ideal()} | fields))
+
+
+def small_net(seed=0, groups=1):
+    random = np.random.default_rng(seed)
+    net = sequential(
+        [
+            Conv2d(
+                name="conv",
+                weight=random.normal(0, 0.4, (6, 4 // groups, 3, 3))[:6],
+                padding=1,
+                stride=2,
+                groups=groups,
+            ),
+            relu(name="relu"),
+            Flatten(name="flat"),
+            Dense(name="fc", weight=random.normal(0, 0.2, (5, 96)), bias=random.normal(0, 0.1, 5)),
+        ],
+        input_shape=(4, 8, 8),
+    )
+    return quantize(net, samples=inputs(64, seed=9))
+
+
+def inputs(n, seed=1):
+    random = np.random.default_rng(seed)
+    return random.uniform(0, 1, (n, 4, 8, 8)).astype(np.float32) * (random.random((n, 4, 8, 8)) < 0.6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 8), st.sampled_from([1, 2]), st.integers(0, 50))
+def test_ideal_cells_and_lossless_converters_equal_the_integer_reference(rows, columns, groups, seed):
+    net, x = small_net(seed, groups), inputs(9, seed)
+    exact = chip(rows=rows, columns=columns, dac=Dac(bits=None), adc=Adc(bits=None))
+    result = run(net, exact, x, threads=1)
+    np.testing.assert_array_equal(result.outputs, run_integer(net, x))
+
+
+def test_a_wide_adc_is_lossless_too():
+    net, x = small_net(), inputs(20)
+    unit = 0.2 / 255 * 25e-6 / 127  # amperes of one column-sum unit
+    wide = chip(dac=Dac(bits=9), adc=Adc(bits=20, full_scale=unit * (2**19 - 1)))
+    np.testing.assert_array_equal(run(net, wide, x).outputs, run_integer(net, x))
+
+
+def test_coarser_adcs_lose_more():
+    net, x = small_net(), inputs(100)
+    reference = run_integer(net, x)
+    errors = [np.abs(run(net, chip(adc=Adc(bits=b)), x).outputs - reference).mean() for b in (4, 6, 8)]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2] > 0
+
+
+def test_one_tile_equals_the_per_device_oracle():
+    """Mean and variance of many noisy reads, against a draw for every device in SI units."""
+    random = np.random.default_rng(0)
+    device = Pcm(drift=False)
+    weight = random.normal(0, 0.3, (6, 40))
+    net = quantize(
+        sequential([Dense(name="fc", weight=weight)], input_shape=(40,)), samples=random.uniform(0, 1, (64, 40))
+    )
+    noisy = chip(
+        device=device, dac=Dac(bits=None, v_read=0.2), adc=Adc(bits=None), image_seconds=1e9, session_seconds=1e9
+    )
+    (tile,) = place(net, noisy).sites
+    assert tile.rows == (0, 40) and tile.columns == (0, 6)
+    x = np.repeat(random.uniform(0, 1, (1, 40)), 4000, axis=0)
+    sums = []
+    engine = noisy._engine(net, net.layers[0], 0, None, 5, 0, 1)
+    grid = net.grids["input"]
+    drive = (grid.encode(x) - np.float32(grid.zero_point)).astype(np.float32)
+    sums = engine.multiply(drive, 0)
+
+    from neuroemu.crossbar.programming import program
+
+    codes = matrix_of(net.layers[0])
+    (held,) = program(codes, tiles_of(codes, 256, 256), 127, device, seed=5, trial=0, layer=0)
+    currents = read_per_device(
+        device.conductance(held.plus, 0.0),
+        device.conductance(held.minus, 0.0),
+        drive * (0.2 / 255),
+        sigma_plus=device.read_sigma(held.plus, 0.0),
+        sigma_minus=device.read_sigma(held.minus, 0.0),
+        generator=random,
+    )
+    expected = currents / (0.2 / 255 * 25e-6 / 127)
+    error = expected.std(axis=0) * np.sqrt(2 / len(x))
+    assert (np.abs(sums.mean(axis=0) - expected.mean(axis=0)) < 5 * error).all()
+    np.testing.assert_allclose(sums.std(axis=0), expected.std(axis=0), rtol=0.07)
+
+
+def test_same_seed_same_bits_for_any_threads_and_batches():
+    net, x = small_net(), inputs(150)
+    noisy = chip(device=HermesPcm(), seconds=3600.0, compensation="affine")
+    first = run(net, noisy, x, seed=3, threads=1)
+    np.testing.assert_array_equal(first.outputs, run(net, noisy, x, seed=3, threads=2).outputs)
+    np.testing.assert_array_equal(first.outputs[:40], run(net, noisy, x[:40], seed=3).outputs)
+    assert not np.array_equal(first.outputs, run(net, noisy, x, seed=4).outputs)
+
+
+def test_trials_are_other_chips():
+    net, x = small_net(), inputs(30)
+    result = run(net, chip(device=HermesPcm(read_noise=False)), x, trials=3, seed=1)
+    assert result.trial_outputs.shape == (3, 30, 5) and result.n_trials == 3
+    assert not np.array_equal(result.trial_outputs[0], result.trial_outputs[1])
+    np.testing.assert_array_equal(
+        result.trial_outputs[0], run(net, chip(device=HermesPcm(read_noise=False)), x, seed=1).outputs
+    )
+
+
+def test_slow_noise_is_shared_by_the_positions_of_one_image():
+    """With slow noise only, equal patches of one image give equal sums; those of another image differ."""
+    net = small_net()
+    slow = chip(
+        device=HermesPcm(programming_noise=False, drift=False), adc=Adc(bits=None), dac=Dac(bits=None),
+        image_seconds=512e-9 * 2, session_seconds=1e9,
+    )  # fmt: skip
+    engine = slow._engine(net, net.layer("conv"), 0, None, 0, 0, 1)
+    flat = np.full((2, 4, 8, 8), 100.0, np.float32)
+    sums = engine.multiply(flat, 0)[:, :, 1:, 1:]  # the inner positions see equal patches
+    np.testing.assert_allclose(sums, np.broadcast_to(sums[:, :, :1, :1], sums.shape), rtol=1e-6)
+    assert np.abs(sums[0] - sums[1]).max() > 1
+
+
+@pytest.mark.parametrize("better, worse", [("global", "none"), ("column", "global"), ("affine", "column")])
+def test_compensation_brings_outputs_closer(better, worse):
+    net, x = small_net(), inputs(150)
+    reference = run_integer(net, x)
+    errors = {}
+    for mode in (better, worse):
+        aged = chip(device=HermesPcm(), seconds=1e6, compensation=mode)
+        outputs = run(net, aged, x, trials=6).trial_outputs
+        errors[mode] = np.sqrt(np.mean((outputs - reference) ** 2))
+    assert errors[better] < errors[worse]
+
+
+def test_compensation_works_without_an_adc():
+    net, x = small_net(), inputs(100)
+    reference = run_integer(net, x)
+    aged = chip(device=HermesPcm(), seconds=1e6, adc=Adc(bits=None))
+    before, after = (
+        np.abs(run(net, replace(aged, compensation=m), x).outputs - reference).mean() for m in ("none", "affine")
+    )
+    assert after < 0.7 * before
+
+
+def test_counts_come_from_the_arrays():
+    net, x = small_net(), inputs(10)
+    small = chip(rows=20, columns=4)
+    result = run(net, small, x)
+    per_layer = result.counts.by_layer()
+    # conv: 36 rows on 2 row tiles, 6 columns on 2 column tiles, 16 positions; fc: 96 rows on 5, 5 columns on 2
+    assert per_layer["conv"]["core_read"] == 10 * 16 * 4
+    assert per_layer["fc"]["core_read"] == 10 * 10
+    assert per_layer["conv"]["adc_conversion"] == 10 * 16 * 6 * 2
+    assert per_layer["fc"]["digital_accumulate"] == 10 * 5 * 4
+    _, kept = run_integer(net, x, keep=["relu"])
+    # fc is driven by what the noiseless chip computed, which the 8-bit ADC may have moved
+    assert abs(per_layer["fc"]["dac_drive"] / 2 - np.count_nonzero(kept["relu"] != -128)) < 0.2 * kept["relu"].size
+    dark = x.copy()
+    dark[:, :, 3, 3] = 0.0
+    assert run(net, small, dark).counts.total("dac_drive") < result.counts.total("dac_drive")
+
+
+def test_tiles_without_weights_are_not_allocated():
+    net = small_net(groups=2)
+    assert len(place(net, chip(rows=18, columns=3)).sites) == 2 + 6 * 2  # block diagonal: 2 of 4 tiles
+    empty = prune(net, density=0.0)
+    assert place(empty, chip()).sites == ()
+
+
+def test_clipping_is_counted_and_warned_of():
+    net, x = small_net(), inputs(20)
+    result = run(net, chip(adc=Adc(bits=8, full_scale=1e-9)), x)
+    assert result.counts.total("adc_clip") > 0.3 * result.counts.total("adc_conversion")
+    assert any("conversions clipped" in w for w in result.warnings)
+
+
+def test_hermes_prices_reads_by_core():
+    net, x = small_net(), inputs(10)
+    result = run(net, chips.HERMES, x)
+    assert result.energy.total == pytest.approx((16 + 1) * 10 * 13.43e-9, rel=2e-3)
+    assert result.latency_per_inference == pytest.approx(17 * 132.9e-9, rel=1e-3)
+    four = run(net, chips.HERMES_4PHASE, x)
+    assert four.energy.total / result.energy.total == pytest.approx(52.85 / 13.43, rel=2e-3)
+
+
+def test_ideal_version_of_a_chip():
+    net, x = small_net(), inputs(10)
+    np.testing.assert_array_equal(run(net, ideal(chips.HERMES), x).outputs, run_integer(net, x))
+
+
+def test_what_does_not_fit_is_refused():
+    net = small_net()
+    with pytest.raises(
+        PlacementError, match=r"needs 3 cores of 64x16, the chip has 2; use replace\(chip, cores=\.\.\.\)"
+    ):
+        place(net, chip(rows=64, columns=16, cores=2))
+    with pytest.raises(PlacementError, match="call quantize"):
+        place(sequential([Dense(name="d", weight=np.ones((2, 2)))], input_shape=(2,)), chip())
+    with pytest.raises(InputError, match="carries no samples"):
+        run(net.replace(samples=None), chip(), inputs(2))
+    assert run(net.replace(samples=None), chip(adc=Adc(bits=None), dac=Dac(bits=None)), inputs(2)).n_images == 2
+
+
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda: Dac(bits=1), "2 to 16"),
+        (lambda: Adc(bits=40), "2 to 20"),
+        (lambda: Adc(percentile=10), "50.0 to 100.0"),
+        (lambda: Adc(full_scale=0.0), "full_scale"),
+        (lambda: chip(rows=0), "1 to 4096"),
+        (lambda: chip(compensation="all"), "choose from"),
+        (lambda: chip(seconds=-1.0), "seconds"),
+    ],
+)
+def test_bad_settings(make, says):
+    with pytest.raises(InputError, match=says):
+        make()
+
+
+def test_oracle_checks_its_arrays():
+    good = {"g_plus": np.ones((3, 2)), "g_minus": np.ones((3, 2)), "voltages": np.ones((4, 3))}
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match="do not agree"):
+        read_per_device(**(good | {"voltages": np.ones((4, 2))}), generator=rng)
+    with pytest.raises(InputError, match="negative"):
+        read_per_device(**(good | {"g_plus": -np.ones((3, 2))}), generator=rng)
+    with pytest.raises(InputError, match="NaN"):
+        read_per_device(**(good | {"g_minus": np.full((3, 2), np.nan)}), generator=rng)

@@ -1,0 +1,92 @@
+"""Device models against their published polynomials and by statistics of what they draw."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neuroemu.devices import HermesPcm, Ideal, Pcm
+from neuroemu.errors import InputError
+
+MICRO = 1e-6
+
+
+def test_published_programming_noise():
+    # 0.9527 uS at half of 25 uS: Joshi 2020's polynomial; a sample of the open model gave 0.951.
+    assert Pcm().programming_sigma(np.array(0.5)) == pytest.approx(0.9527 * MICRO, rel=1e-3)
+    assert Pcm(g_max=50e-6).programming_sigma(np.array(0.5)) == pytest.approx(2 * 0.9527 * MICRO, rel=1e-3)
+    # HERMES, two devices: the sum of the coefficients at g = 1.
+    assert HermesPcm().programming_sigma(np.array(1.0)) == pytest.approx(1.09269857 * MICRO, rel=1e-6)
+    assert HermesPcm(devices=1).programming_sigma(np.array(1.0)) == pytest.approx(1.00756712 * MICRO, rel=1e-6)
+
+
+@pytest.mark.parametrize("device", [Pcm(), HermesPcm(), HermesPcm(devices=1)])
+def test_drawn_cells_follow_the_statistics(device):
+    target = np.full(200_000, 0.6 * device.g_max)
+    cells = device.program(target, np.random.default_rng(1))
+    sigma = device.programming_sigma(np.array(0.6))
+    assert cells.conductance.mean() == pytest.approx(target[0], abs=4 * sigma / np.sqrt(target.size))
+    assert cells.conductance.std() == pytest.approx(sigma, rel=0.01)
+    assert cells.conductance.min() >= 0
+    cells = replace(device, programming_noise=False).program(target, np.random.default_rng(2))
+    mu, spread = device.drift_statistics(np.array(0.6))
+    assert cells.drift_exponent.mean() == pytest.approx(mu, rel=0.01)
+    assert cells.drift_exponent.std() == pytest.approx(spread, rel=0.02)
+
+
+def test_drift_is_a_power_law_of_absolute_time():
+    device = HermesPcm()
+    cells = device.program(np.array([0.0, 5e-6, 20e-6]), np.random.default_rng(0))
+    one_hour = device.conductance(cells, 3600.0)
+    np.testing.assert_allclose(one_hour, cells.conductance * (3900 / 300) ** -cells.drift_exponent)
+    np.testing.assert_array_equal(device.conductance(cells, 0.0), cells.conductance)
+    device.conductance(cells, 1e6)
+    np.testing.assert_array_equal(device.conductance(cells, 3600.0), one_hour)
+
+
+def test_read_noise_is_that_of_a_1_over_f_spectrum():
+    device = Pcm()
+    cells = device.program(np.array([10e-6]), np.random.default_rng(0))
+    now = device.conductance(cells, 100.0)
+    q = min(0.0088 / (cells.conductance[0] / 25e-6) ** 0.65, 0.2)
+    expected = now[0] * q * np.sqrt(np.log((100 + 20 + 250e-9) / 500e-9))
+    assert device.read_sigma(cells, 100.0)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_most_of_the_read_noise_is_frozen_or_slow():
+    # HERMES at its first read, 300 s: 12 % of the variance within 10 us, 59 % within 0.1 s.
+    shares = HermesPcm().read_shares(0.0, image_seconds=10e-6, session_seconds=0.1)
+    assert shares.fresh == pytest.approx(0.12, abs=0.005)
+    assert shares.fresh + shares.slow == pytest.approx(0.59, abs=0.005)
+    assert shares.fresh + shares.slow + shares.frozen == pytest.approx(1.0)
+
+
+def test_shares_stay_within_zero_and_one():
+    all_fresh = HermesPcm().read_shares(0.0, image_seconds=1e9, session_seconds=1e9)
+    assert (all_fresh.fresh, all_fresh.slow, all_fresh.frozen) == (1.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="rise from"):
+        HermesPcm().read_shares(0.0, image_seconds=1.0, session_seconds=0.1)
+
+
+def test_each_effect_can_be_switched_off():
+    quiet = HermesPcm(programming_noise=False, drift=False, read_noise=False)
+    target = np.linspace(0, 20e-6, 50)
+    cells = quiet.program(target, np.random.default_rng(0))
+    np.testing.assert_array_equal(quiet.conductance(cells, 1e5), target)
+    assert not quiet.read_sigma(cells, 1e5).any()
+
+
+def test_ideal_cells_do_not_move():
+    ideal = Ideal()
+    cells = ideal.program(np.array([1e-6]), np.random.default_rng(0))
+    assert ideal.conductance(cells, 1e9) == 1e-6 and ideal.read_sigma(cells, 1e9) == 0
+
+
+def test_bad_devices_are_refused():
+    with pytest.raises(InputError, match="1 to 2"):
+        HermesPcm(devices=3)
+    with pytest.raises(InputError, match="g_max"):
+        Ideal(g_min=2e-6, g_max=1e-6)
+    cells = Pcm().program(np.array([1e-6]), np.random.default_rng(0))
+    with pytest.raises(InputError, match="seconds"):
+        Pcm().conductance(cells, -1.0)
