@@ -1,0 +1,55 @@
+"""neuroemu: one quantized network on analog crossbars, spiking cores and digital baselines, side by side.
+
+net = load("model.onnx")
+q = quantize(net, weight_bits=8, activation_bits=8, samples=x_train)
+results = [run(q, chips.HERMES, x, labels=y), run(to_spiking(q, steps=32, samples=x_train), chips.LOIHI, x, labels=y)]
+print(compare(results))
+"""
+
+__version__ = "0.1.0"
+
+from . import chips, crossbar, datasets, devices, digital, errors, network, spiking
+from .network import Network, load, run_float, run_integer, save
+from .placement import Placement, place, run
+from .result import Comparison, Result, compare
+from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
+from .versions import show_versions
+
+__all__ = [
+    "Comparison",
+    "MinMax",
+    "Network",
+    "Percentile",
+    "Placement",
+    "Result",
+    "calibrate",
+    "chips",
+    "compare",
+    "crossbar",
+    "datasets",
+    "devices",
+    "digital",
+    "errors",
+    "fold",
+    "load",
+    "network",
+    "place",
+    "plot",
+    "prune",
+    "quantize",
+    "run",
+    "run_float",
+    "run_integer",
+    "save",
+    "show_versions",
+    "spiking",
+    "to_spiking",
+]
+
+
+def __getattr__(name):
+    if name == "plot":  # matplotlib loads on first use
+        import importlib
+
+        return importlib.import_module(".plot", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

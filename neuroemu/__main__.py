@@ -1,0 +1,183 @@
+"""The command line: one comparison, on the embedded network and MNIST, or on a user's own network and data."""
+
+import argparse
+import sys
+import time
+
+START = time.perf_counter()
+DEFAULT_CHIPS = "HERMES,LOIHI,TPU_V1,A100,XEON_E5_2699V3"
+CALIBRATION_IMAGES = 512  # of a user's data, set apart from the images that are judged
+
+
+def say(text: str) -> None:
+    """A progress line on stderr, with the seconds since the start."""
+    print(f"[{time.perf_counter() - START:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    found = argparse.ArgumentParser(
+        prog="neuroemu",
+        description="Accuracy, energy and latency of one quantized network on analog, spiking and digital chips.",
+    )
+    found.add_argument(
+        "--model",
+        metavar="FILE",
+        help="network: .onnx, .tflite or neuroemu's .npz (default: the embedded MNIST network)",
+    )
+    found.add_argument(
+        "--data", metavar="FILE", help=".npz with x and, for an accuracy, y (default: the MNIST test images)"
+    )
+    found.add_argument(
+        "--samples",
+        metavar="FILE",
+        help=".npz with training inputs x to calibrate on (default: inputs of --data that are not judged)",
+    )
+    found.add_argument("--chips", default=DEFAULT_CHIPS, metavar="A,B", help=f"default {DEFAULT_CHIPS}")
+    found.add_argument("--images", type=int, default=1000, metavar="N", help="inputs to judge (default 1000)")
+    found.add_argument(
+        "--trials", type=int, default=1, metavar="K", help="programmed chips for analog ones (default 1)"
+    )
+    found.add_argument("--seed", type=int, default=0, metavar="S")
+    found.add_argument(
+        "--bits", type=int, default=8, metavar="B", help="weights and activations of a float network (default 8)"
+    )
+    found.add_argument(
+        "--steps", type=int, default=32, metavar="T", help="presentation of the spiking network (default 32)"
+    )
+    found.add_argument(
+        "--reset", default="zero", choices=("zero", "subtract"), help="of the spiking neurons (default zero)"
+    )
+    found.add_argument("--plot", metavar="FILE", help="write a picture of energy against accuracy")
+    found.add_argument("--csv", metavar="FILE", help="write the table")
+    found.add_argument("--json", metavar="FILE", help="write the table with every count, price and source")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    say("loading")
+    from .errors import NeuroemuError
+
+    try:
+        return compare_chips(options)
+    except NeuroemuError as error:
+        print(f"neuroemu: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("neuroemu: interrupted", file=sys.stderr)
+        return 130
+
+
+def compare_chips(options) -> int:
+    """Load, quantize, run on each chip, print and write."""
+    from .errors import NeuroemuError
+    from .result import compare
+    from .transform import calibrate, quantize
+
+    chips = chosen_chips(options.chips)
+    network, x, y, samples = inputs(options)
+    say(f"{network.name}: {network.n_parameters:,} parameters; {len(x):,} inputs; {len(samples):,} for calibration")
+    if network.quantized:
+        quantized = network if network.spiking or network.samples is not None else calibrate(network, samples)
+    else:
+        quantized = quantize(network, weight_bits=options.bits, activation_bits=options.bits, samples=samples)
+    results, refused = [], []
+    for name, chip in chips.items():
+        say(f"{name} ...")
+        try:
+            results.append(run_one(quantized, chip, x, y, samples, options))
+        except NeuroemuError as error:
+            refused.append(f"{name}: {error}")
+            say(f"{name} left out")
+    for line in refused:
+        print(f"neuroemu: {line}", file=sys.stderr)
+    if not results:
+        return 2
+    comparison = compare(results)
+    say("done")
+    print(comparison)
+    write(comparison, options)
+    return 1 if refused and options.chips != DEFAULT_CHIPS else 0
+
+
+def chosen_chips(names: str) -> dict:
+    """The chips named in a comma-separated list, in any case."""
+    from . import chips
+    from .errors import InputError
+
+    by_name = {name.upper(): (name, chip) for name, chip in chips.ALL.items()}
+    found = {}
+    for wish in filter(None, (part.strip() for part in names.split(","))):
+        if wish.upper() not in by_name:
+            raise InputError(f"--chips: no chip '{wish}'; choose from {', '.join(chips.ALL)}")
+        found.update([by_name[wish.upper()]])
+    if not found:
+        raise InputError(f"--chips: names no chip; choose from {', '.join(chips.ALL)}")
+    return found
+
+
+def inputs(options):
+    """(network, x, y, samples): samples are never among the inputs judged."""
+    from . import datasets
+    from ._checks import integer
+    from .errors import InputError
+    from .network import load
+
+    integer(options.images, who="--images", name="N", low=1)
+    network = load(options.model) if options.model else datasets.mnist_network()
+    x, y = datasets.load_inputs(options.data) if options.data else datasets.mnist_test()
+    if len(x) == 0:
+        raise InputError("--data: x holds no inputs; give at least one")
+    if options.samples:
+        samples = datasets.load_inputs(options.samples)[0]
+    elif network.samples is not None and not options.data:
+        samples = network.samples
+    else:
+        keep = min(options.images, max(1, len(x) - min(CALIBRATION_IMAGES, len(x) // 5)))
+        samples = x[keep : keep + CALIBRATION_IMAGES]
+        x, y = x[:keep], None if y is None else y[:keep]
+        if not len(samples):
+            raise InputError(
+                f"--data: {len(x)} inputs leave none to calibrate on; give --samples FILE.npz with training inputs"
+            )
+    return network, x[: options.images], None if y is None else y[: options.images], samples
+
+
+def run_one(quantized, chip, x, y, samples, options):
+    """Result of one chip; a spiking chip gets the spiking form of the network."""
+    from .placement import run
+    from .spiking import SpikingChip
+    from .transform import to_spiking
+
+    network = quantized
+    if isinstance(chip, SpikingChip) and not network.spiking:
+        network = to_spiking(network, steps=options.steps, samples=samples, reset=options.reset)
+    last = [0.0]
+
+    def progress(what, done, total):
+        if time.perf_counter() - last[0] > 2:
+            last[0] = time.perf_counter()
+            say(f"  {what}: {done:,} of {total:,}")
+
+    return run(network, chip, x, labels=y, seed=options.seed, trials=options.trials, progress=progress)
+
+
+def write(comparison, options) -> None:
+    """The files asked for."""
+    from ._files import write_text
+
+    if options.csv:
+        write_text(options.csv, comparison.to_csv())
+    if options.json:
+        write_text(options.json, comparison.to_json())
+    if options.plot:
+        from . import plot
+
+        plot.save(plot.energy_accuracy(comparison.results), options.plot)
+        say(f"picture in {options.plot}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Placement: a network on a chip - which tile, core or array holds which piece - ready to run inputs."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import running
+from ._counts import aligned
+from .chip import Chip, Site
+from .errors import ArgumentTypeError
+from .network.graph import Network
+from .result import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A network placed on a chip; made by `place`.
+
+    Attributes
+    ----------
+    network : Network
+    chip : Chip
+    sites : tuple of Site
+        One record for each tile, core or array in use.
+    """
+
+    network: Network
+    chip: Chip
+    sites: tuple[Site, ...]
+
+    @property
+    def utilisation(self) -> float:
+        """Mean share, 0 to 1, of each used unit's scarcest resource that is in use."""
+        return running.utilisation(self.sites)
+
+    def run(
+        self, x, *, labels=None, seed: int = 0, trials: int = 1, threads: int | None = None, progress=True
+    ) -> Result:
+        """Run inputs; see `neuroemu.run`."""
+        return running.run_placed(
+            self.network,
+            self.chip,
+            self.sites,
+            x,
+            labels=labels,
+            seed=seed,
+            trials=trials,
+            threads=threads,
+            progress=progress,
+        )
+
+    def table(self) -> str:
+        """One line a site: unit, layer, slices, utilisation and details."""
+        keys = list(dict.fromkeys(key for site in self.sites for key in site.details))
+        rows = [("unit", "layer", "rows", "columns", "used", *keys)]
+        for site in self.sites:
+            spans = (f"{site.rows[0]}:{site.rows[1]}", f"{site.columns[0]}:{site.columns[1]}")
+            details = (_cell(site.details.get(key, "")) for key in keys)
+            rows.append((str(site.unit), site.layer, *spans, f"{site.utilisation:.1%}", *details))
+        return aligned(rows)
+
+    def __repr__(self):
+        layers = Counter(site.layer for site in self.sites)
+        spread = ", ".join(f"{name} {n}" for name, n in layers.items())
+        return (
+            f"Placement of '{self.network.name}' on {self.chip.name}: {len(self.sites)} units ({spread}), "
+            f"mean utilisation {self.utilisation:.1%}"
+        )
+
+
+def place(network: Network, chip: Chip) -> Placement:
+    """Put `network` on `chip`.
+
+    Raises
+    ------
+    PlacementError
+        The network is of the wrong kind or does not fit; the message names the layer, the limit and the remedy.
+    """
+    if not isinstance(network, Network) or not isinstance(chip, Chip):
+        raise ArgumentTypeError(
+            f"place: got {type(network).__name__} and {type(chip).__name__}; give a Network and a Chip"
+        )
+    return Placement(network, chip, chip.place(network))
+
+
+def run(
+    network: Network,
+    chip: Chip,
+    x: np.ndarray,
+    *,
+    labels=None,
+    seed: int = 0,
+    trials: int = 1,
+    threads: int | None = None,
+    progress=True,
+) -> Result:
+    """Place `network` on `chip` and run the inputs `x`.
+
+    Parameters
+    ----------
+    network : Network
+        Quantized for crossbars and digital chips, from `to_spiking` for spiking chips.
+    chip : Chip
+    x : (B, *network.input_shape) array
+    labels : (B,) integers, optional
+        Without them the accuracy is None.
+    seed : int, 0 to 2^63 - 1
+        Every random draw follows from it; the same seed gives the same outputs for any number of threads.
+    trials : int
+        Chips to program, each another draw of programming noise; digital and deterministic chips take one.
+    threads : int, optional
+        Default: the cores this process may use.
+    progress : bool
+        Show a progress bar on stderr when it is a terminal.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    PlacementError, InputError, ArgumentTypeError, PriceError
+    """
+    return place(network, chip).run(x, labels=labels, seed=seed, trials=trials, threads=threads, progress=progress)
+
+
+def _cell(value) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

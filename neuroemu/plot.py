@@ -1,0 +1,161 @@
+"""Pictures of results and placements. The only module that imports matplotlib; each function returns a Figure."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from ._files import replacing
+from .errors import ArgumentTypeError, InputError
+from .result import Result, si
+
+COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#545863", "#00798c", "#8d6a9f")
+
+
+def energy_accuracy(results) -> Figure:
+    """Energy of an inference (log axis) against accuracy, and where the energy goes.
+
+    Left: one point a result; vertical bars are 95 % intervals over images, and over chips where there are several.
+    Right: energy by part, dynamic and static, stacked as shares, with the total beside the bar.
+
+    Parameters
+    ----------
+    results : list of Result, or a Comparison
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not results, or results without accuracy.
+    """
+    results = _checked(results)
+    if any(r.accuracy is None for r in results):
+        raise InputError("energy_accuracy: a result has no accuracy; run with labels=")
+    figure = _figure(10.5, 4.2)
+    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    for result, colour in zip(results, _colours(len(results)), strict=True):
+        _point(left, result, colour)
+    left.set_xscale("log")
+    left.set_xlabel("energy of an inference (J)")
+    left.set_ylabel("accuracy (%)")
+    left.grid(alpha=0.3, which="major")
+    left.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(0.02, 0.45))
+    left.margins(x=0.12, y=0.25)
+    _shares(right, results)
+    return figure
+
+
+def energy_parts(result: Result) -> Figure:
+    """Energy of one result by layer and part, in joules an inference."""
+    _checked([result])
+    table: dict[str, dict[str, float]] = {}
+    for line in result.energy.lines:
+        row = table.setdefault(line.layer or "static", {})
+        row[line.cost.part] = row.get(line.cost.part, 0.0) + line.joules / result.n_images
+    parts = list(dict.fromkeys(part for row in table.values() for part in row))
+    figure = _figure(7, 0.5 + 0.4 * len(table) + 0.8)
+    axes = figure.subplots()
+    start = np.zeros(len(table))
+    for part, colour in zip(parts, _colours(len(parts)), strict=True):
+        widths = np.array([row.get(part, 0.0) for row in table.values()])
+        axes.barh(list(table), widths, left=start, color=colour, label=part)
+        start += widths
+    axes.invert_yaxis()
+    axes.set_xlabel("energy of an inference (J)")
+    axes.set_title(f"{result.network_name} on {result.chip_name}", fontsize=10)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def tiles(placement) -> Figure:
+    """The units of a placement as rectangles, coloured by layer and filled by their utilisation."""
+    sites = placement.sites
+    layers = list(dict.fromkeys(site.layer for site in sites))
+    colours = dict(zip(layers, _colours(len(layers)), strict=True))
+    wide = min(16, max(1, int(np.ceil(np.sqrt(len(sites) * 1.8)))))
+    high = -(-len(sites) // wide)
+    figure = _figure(1.2 + 0.55 * wide + 1.8, 0.9 + 0.55 * high)
+    axes = figure.subplots()
+    for index, site in enumerate(sites):
+        x, y = index % wide, index // wide
+        axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor="0.6", lw=0.8))
+        height = 0.9 * site.utilisation
+        axes.add_patch(Rectangle((x + 0.05, y + 0.95 - height), 0.9, height, color=colours[site.layer]))
+        axes.text(x + 0.5, y + 0.5, f"{site.utilisation:.0%}", ha="center", va="center", fontsize=7)
+    axes.set(xlim=(0, wide), ylim=(high, 0), aspect="equal")
+    axes.axis("off")
+    handles = [Patch(color=colours[name], label=name) for name in layers]
+    axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.set_title(f"{placement.network.name} on {placement.chip.name}: {len(sites)} units", fontsize=10)
+    return figure
+
+
+def save(figure: Figure, path) -> None:
+    """Write a figure as PNG, SVG or PDF, by the ending of `path`."""
+    ending = str(path).rsplit(".", 1)[-1].lower() if "." in str(path) else ""
+    if ending not in ("png", "svg", "pdf"):
+        raise InputError(f"plot.save: {path} ends in '{ending}'; use .png, .svg or .pdf")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=ending, dpi=150)
+
+
+def _figure(wide: float, high: float) -> Figure:
+    return Figure(figsize=(wide, high), layout="constrained")
+
+
+def _colours(n: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+
+
+def _checked(results) -> tuple[Result, ...]:
+    results = tuple(getattr(results, "results", results))
+    if not results or not all(isinstance(r, Result) for r in results):
+        raise ArgumentTypeError("plot: give one or more Results, as run(...) returns them")
+    return results
+
+
+def _point(axes, result: Result, colour: str):
+    middle = 100 * result.accuracy
+    interval = np.array(result.accuracy_interval) * 100
+    below_above = np.maximum(0, [[middle - interval[0]], [interval[1] - middle]])
+    label = f"{result.chip_name}: {si(result.energy_per_inference, 'J')}, {si(result.latency_per_inference, 's')}"
+    axes.errorbar(
+        [result.energy_per_inference],
+        [middle],
+        yerr=below_above,
+        fmt="o",
+        ms=8,
+        color=colour,
+        capsize=3,
+        lw=1.2,
+        label=label,
+    )
+    if result.chip_interval is not None:
+        low, high = (100 * v for v in result.chip_interval)
+        axes.plot([result.energy_per_inference] * 2, [low, high], color=colour, lw=5, alpha=0.4, solid_capstyle="butt")
+
+
+def _shares(axes, results):
+    names = [r.chip_name for r in results]
+    parts: dict[str, np.ndarray] = {}
+    for row, result in enumerate(results):
+        for line in result.energy.lines:
+            name = "static" if line.cost.unit == "W" else line.cost.part
+            parts.setdefault(name, np.zeros(len(results)))[row] += line.joules / result.energy.total
+    start = np.zeros(len(results))
+    for (name, shares), colour in zip(parts.items(), _colours(len(parts)), strict=True):
+        axes.barh(
+            range(len(results)),
+            100 * shares,
+            left=100 * start,
+            color="0.75" if name == "static" else colour,
+            label=name,
+        )
+        start += shares
+    axes.set_yticks(
+        range(len(results)),
+        [f"{n}\n{si(r.energy_per_inference, 'J')}" for n, r in zip(names, results, strict=True)],
+        fontsize=8,
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of the energy (%)")
+    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0))

@@ -1,0 +1,341 @@
+"""Result: what one network did on one chip. compare: several of them side by side, on the same inputs and labels."""
+
+import csv
+import html
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ._counts import Counts, aligned
+from .energy import Energy
+from .errors import ArgumentTypeError, InputError
+
+Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Accuracy against labels, with the two uncertainties kept apart.
+
+    by_trial: accuracy of each programmed chip. image_interval: 95 % Wilson interval of the mean accuracy over the
+    images. chip_interval: 95 % Student interval of the mean over chips; None with one trial.
+    """
+
+    by_trial: tuple[float, ...]
+    image_interval: tuple[float, float]
+    chip_interval: tuple[float, float] | None
+
+    @property
+    def accuracy(self) -> float:
+        return float(np.mean(self.by_trial))
+
+    @classmethod
+    def of(cls, predictions: np.ndarray, labels: np.ndarray) -> "Scores":
+        """Scores of predictions (trials, B) against labels (B,)."""
+        by_trial = (predictions == labels).mean(axis=1)
+        mean = float(by_trial.mean())
+        return cls(tuple(map(float, by_trial)), wilson(mean, len(labels)), _student(by_trial))
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """95 % Wilson score interval of a share seen in n trials.
+
+    Reference: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927), doi:10.1080/01621459.1927.10502953.
+    """
+    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _student(values: np.ndarray) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return None
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / sqrt(len(values)))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """What a network did on a chip.
+
+    Attributes
+    ----------
+    network_name, chip_name : str
+    outputs : (B, K) float32
+        Of the first trial; `trial_outputs` (trials, B, K) has all.
+    predictions : (B,) int
+        Index of the largest output, first trial.
+    scores : Scores or None
+        None without labels.
+    n_images, n_trials : int
+    batch : int
+        Inferences launched together; 1 unless the chip batches.
+    counts : Counts
+        Events of all images of one trial, by layer and kind, as the engine counted them.
+    energy : Energy
+        Joules of all images of one trial, line by line.
+    latency_per_inference : float, s
+        From input to output, of a whole batch where there is one.
+    throughput : float, inferences / s
+    n_units : int
+        Tiles, cores or arrays in use.
+    utilisation : float, 0 to 1
+    traces : mapping
+        What the substrate recorded besides.
+    warnings : tuple of str
+    seed : int
+    versions : mapping
+    data_hash : str
+        Digest of inputs and labels.
+    """
+
+    network_name: str
+    chip_name: str
+    outputs: np.ndarray
+    predictions: np.ndarray
+    scores: Scores | None
+    n_images: int
+    n_trials: int
+    batch: int
+    counts: Counts
+    energy: Energy
+    latency_per_inference: float
+    throughput: float
+    n_units: int
+    utilisation: float
+    traces: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    seed: int
+    versions: Mapping[str, str]
+    data_hash: str
+    trial_outputs: np.ndarray
+
+    @property
+    def accuracy(self) -> float | None:
+        """Mean accuracy over trials, 0 to 1; None without labels."""
+        return None if self.scores is None else self.scores.accuracy
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float] | None:
+        """95 % Wilson interval over images."""
+        return None if self.scores is None else self.scores.image_interval
+
+    @property
+    def chip_interval(self) -> tuple[float, float] | None:
+        """95 % Student interval of the mean over programmed chips; None with one trial or without labels."""
+        return None if self.scores is None else self.scores.chip_interval
+
+    @property
+    def boundary(self) -> str:
+        """What the static part of the energy covers: used cores, powered chip, or board."""
+        return self.energy.boundary
+
+    @property
+    def energy_per_inference(self) -> float:
+        """Joules."""
+        return self.energy.per_inference
+
+    def row(self) -> dict[str, Any]:
+        """A flat dict for a CSV file; the column names are stable.
+
+        network, chip, accuracy, accuracy_low, accuracy_high (over images), chips_low, chips_high (over trials),
+        energy_per_inference_J, dynamic_J, static_J (per inference), latency_s, throughput_per_s, units, utilisation,
+        boundary, batch, images, trials, seed, version, data_hash. Unknown values are None.
+        """
+        low, high = self.accuracy_interval or (None, None)
+        chips_low, chips_high = self.chip_interval or (None, None)
+        return {
+            "network": self.network_name,
+            "chip": self.chip_name,
+            "accuracy": self.accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "chips_low": chips_low,
+            "chips_high": chips_high,
+            "energy_per_inference_J": self.energy_per_inference,
+            "dynamic_J": self.energy.dynamic / self.n_images,
+            "static_J": self.energy.static / self.n_images,
+            "latency_s": self.latency_per_inference,
+            "throughput_per_s": self.throughput,
+            "units": self.n_units,
+            "utilisation": self.utilisation,
+            "boundary": self.boundary,
+            "batch": self.batch,
+            "images": self.n_images,
+            "trials": self.n_trials,
+            "seed": self.seed,
+            "version": self.versions["neuroemu"],
+            "data_hash": self.data_hash,
+        }
+
+    def __repr__(self):
+        lines = [f"{self.network_name} on {self.chip_name}"]
+        lines += [f"  {name:<12}{text}" for name, text in _facts(self).items()]
+        lines += [f"  warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+    def _repr_html_(self):
+        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in _facts(self).items())
+        warned = "".join(f"<p>warning: {html.escape(w)}</p>" for w in self.warnings)
+        caption = f"{html.escape(self.network_name)} on {html.escape(self.chip_name)}"
+        return f"<table><caption>{caption}</caption>{cells}</table>{warned}"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Results side by side; prints as a table."""
+
+    results: tuple[Result, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`Result.row()` of each."""
+        return [result.row() for result in self.results]
+
+    def to_csv(self) -> str:
+        """The rows as CSV text with a header."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows()[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        return text.getvalue()
+
+    def to_json(self) -> str:
+        """The rows with their counts, energy lines, warnings and versions as JSON text."""
+        found = []
+        for result in self.results:
+            counts = [{"layer": layer, "event": kind, "count": n} for (layer, kind), n in result.counts.items()]
+            lines = [
+                {
+                    "layer": line.layer, "event": line.cost.event, "quantity": line.quantity, "price": line.cost.value,
+                    "unit": line.cost.unit, "joules": line.joules, "kind": line.cost.kind,
+                    "evidence": line.cost.evidence, "source": line.cost.source,
+                }
+                for line in result.energy.lines
+            ]  # fmt: skip
+            extra = {"warnings": list(result.warnings), "versions": dict(result.versions)}
+            found.append({**result.row(), "counts": counts, "energy": lines, **extra})
+        return json.dumps(found, indent=1)
+
+    def _table(self) -> list[tuple[str, ...]]:
+        head = (
+            "network",
+            "chip",
+            "accuracy (95 %)",
+            "over chips",
+            "energy/inf",
+            "static",
+            "latency",
+            "inf/s",
+            "units",
+            "used",
+            "batch",
+        )
+        return [head, *(_columns(result) for result in self.results)]
+
+    def __repr__(self):
+        return aligned(self._table()) + "\n" + "\n".join(self._notes())
+
+    def _notes(self) -> list[str]:
+        first = self.results[0]
+        notes = [
+            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
+            "interval; latency is that of a batch."
+        ]
+        for result in self.results:
+            missing = "; ".join(result.energy.excludes)
+            if missing:
+                notes.append(f"{result.chip_name} leaves out: {missing}.")
+            notes += [f"{result.chip_name}: {text.removeprefix(result.chip_name + ': ')}." for text in result.warnings]
+        return list(dict.fromkeys(notes))
+
+    def _repr_html_(self):
+        head, *rows = self._table()
+        top = "".join(f"<th>{html.escape(c)}</th>" for c in head)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        notes = "".join(f"<p>{html.escape(n)}</p>" for n in self._notes())
+        return f"<table><tr>{top}</tr>{body}</table>{notes}"
+
+
+def compare(results) -> Comparison:
+    """Set results side by side.
+
+    Raises
+    ------
+    InputError
+        No results, or results of different inputs or labels.
+    """
+    results = tuple(results)
+    if not results or not all(isinstance(result, Result) for result in results):
+        raise ArgumentTypeError("compare: give a list of at least one Result, as run(...) returns them")
+    first = results[0]
+    for other in results[1:]:
+        if other.data_hash != first.data_hash:
+            raise InputError(
+                f"compare: '{other.network_name}' on {other.chip_name} saw other inputs or labels than "
+                f"'{first.network_name}' on {first.chip_name}; run both on the same x and labels"
+            )
+    return Comparison(results)
+
+
+def si(value: float, unit: str) -> str:
+    """A number with three digits and an SI prefix: si(1.2e-6, "J") is "1.20 uJ"."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g} {unit}"
+    power = min(4, max(-6, int(np.floor(np.log10(abs(value)) / 3))))
+    scaled = value / 10.0 ** (3 * power)
+    digits = max(0, 2 - int(np.floor(np.log10(abs(scaled)))))
+    return f"{scaled:.{digits}f} {'afpnum kMGT'[power + 6].strip()}{unit}"
+
+
+def _percent_interval(middle, interval) -> str:
+    return f"{100 * middle:.2f} % [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
+
+
+def _columns(result: Result) -> tuple[str, ...]:
+    scores = result.scores
+    share = result.energy.static / result.energy.total if result.energy.total else 0.0
+    return (
+        result.network_name,
+        result.chip_name,
+        "-" if scores is None else _percent_interval(scores.accuracy, scores.image_interval),
+        f"+-{50 * (scores.chip_interval[1] - scores.chip_interval[0]):.2f} ({result.n_trials})"
+        if result.chip_interval
+        else "-",
+        si(result.energy_per_inference, "J"),
+        f"{share:.0%}",
+        si(result.latency_per_inference, "s"),
+        f"{result.throughput:,.0f}",
+        str(result.n_units),
+        f"{result.utilisation:.0%}",
+        str(result.batch),
+    )
+
+
+def _facts(result: Result) -> dict[str, str]:
+    facts = {}
+    if result.scores is not None:
+        facts["accuracy"] = (
+            _percent_interval(result.accuracy, result.accuracy_interval) + f" over {result.n_images:,} images"
+        )
+    if result.chip_interval is not None:
+        facts["over chips"] = (
+            _percent_interval(result.accuracy, result.chip_interval) + f" over {result.n_trials} chips"
+        )
+    per = result.n_images
+    facts["energy"] = (
+        f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "
+        f"static {si(result.energy.static / per, 'J')} (boundary: {result.boundary})"
+    )
+    facts["latency"] = (
+        f"{si(result.latency_per_inference, 's')} (batch {result.batch}), {result.throughput:,.0f} inferences/s"
+    )
+    facts["placed on"] = f"{result.n_units} units, {result.utilisation:.0%} used"
+    facts["seed"] = f"{result.seed}, neuroemu {result.versions['neuroemu']}"
+    return facts

@@ -1,0 +1,105 @@
+"""Running: checked inputs go through a placed network; what comes out is judged against labels and priced."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from . import _checks
+from .chip import Chip, Execution, silent
+from .energy import price
+from .errors import ArgumentTypeError, InputError
+from .network.graph import Network
+from .result import Result, Scores
+from .versions import versions
+
+BOUNDARY = "chip"  # static power of powered chips enters every total; Energy.static_by_scope has the others
+
+
+def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, threads, progress) -> Result:
+    """Result of running `x` on a placed network; see `neuroemu.run`."""
+    who = f"run on {chip.name}"
+    x = network.check_input(x, who=who)
+    if len(network.output_shape) != 1:
+        raise InputError(
+            f"{who}: network '{network.name}' gives outputs of shape {network.output_shape}; add a Flatten"
+        )
+    if labels is not None:
+        labels = _checks.labels(labels, n=len(x), classes=network.output_shape[0], who=who)
+    _checks.integer(seed, who=who, name="seed", low=0, high=2**63 - 1)
+    _checks.integer(trials, who=who, name="trials", low=1, high=100_000)
+    threads = _checks.threads(threads, who=who)
+    with _Bar(progress) as bar:
+        execution = chip.execute(network, sites, x, seed=seed, trials=trials, threads=threads, progress=bar)
+    return _result(network, chip, sites, x, labels, seed, execution)
+
+
+def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Result:
+    predictions = execution.outputs.argmax(axis=-1)
+    energy = price(
+        execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
+        units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
+    )  # fmt: skip
+    return Result(
+        network_name=network.name,
+        chip_name=chip.name,
+        outputs=execution.outputs[0],
+        predictions=predictions[0],
+        scores=None if labels is None else Scores.of(predictions, labels),
+        n_images=len(x),
+        n_trials=len(execution.outputs),
+        batch=execution.batch,
+        counts=execution.counts,
+        energy=energy,
+        latency_per_inference=execution.latency,
+        throughput=1 / execution.interval if execution.interval > 0 else float("inf"),
+        n_units=len(sites),
+        utilisation=utilisation(sites),
+        traces=execution.traces,
+        warnings=execution.warnings,
+        seed=seed,
+        versions=versions(),
+        data_hash=data_hash(x, labels),
+        trial_outputs=execution.outputs,
+    )
+
+
+def utilisation(sites) -> float:
+    """Mean utilisation of the sites, 0 to 1."""
+    return float(np.mean([site.utilisation for site in sites])) if sites else 0.0
+
+
+def data_hash(x: np.ndarray, labels) -> str:
+    """A digest of inputs and labels; results are compared only if they share it."""
+    digest = hashlib.sha256(repr(x.shape[1:]).encode() if x.ndim > 2 else b"flat")
+    digest.update(np.ascontiguousarray(x, np.float32).tobytes())
+    digest.update(b"none" if labels is None else np.ascontiguousarray(labels, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+class _Bar:
+    """A progress bar, a callable (what, done, total) of the user's, or silence."""
+
+    def __init__(self, wish: bool | Callable):
+        if not (callable(wish) or isinstance(wish, bool)):
+            raise ArgumentTypeError(f"run: progress is {wish!r}; give True, False or a function (what, done, total)")
+        self._report = wish if callable(wish) else None
+        self._show = wish is True and sys.stderr.isatty()
+        self._bar = None
+
+    def __enter__(self):
+        if self._report is not None:
+            return self._report
+        return self._update if self._show else silent
+
+    def __exit__(self, *exception):
+        if self._bar is not None:
+            self._bar.close()
+
+    def _update(self, what, done, total):
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=what, leave=False)
+        self._bar.update(done - self._bar.n)

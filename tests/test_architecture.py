@@ -1,0 +1,102 @@
+"""Import directions between the rooms, read from the source by ast, and what `import neuroemu` may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import neuroemu
+
+ROOT = Path(neuroemu.__file__).parent
+BASE = {"errors", "_checks", "_streams", "_files", "kernels"}
+ALLOWED = {
+    "errors": set(),
+    "_checks": {"errors"},
+    "_streams": set(),
+    "_files": {"errors"},
+    "kernels": {"errors", "_checks"},
+    "_counts": BASE,
+    "_prices": BASE | {"_counts"},
+    "energy": BASE | {"_counts", "_prices"},
+    "network": BASE,
+    "transform": BASE | {"network"},
+    "devices": BASE,
+    "chip": BASE | {"network", "energy"},
+    "crossbar": BASE | {"network", "energy", "chip", "devices"},
+    "spiking": BASE | {"network", "energy", "chip"},
+    "digital": BASE | {"network", "energy", "chip"},
+    "chips": BASE | {"crossbar", "spiking", "digital", "devices", "energy"},
+    "datasets": BASE | {"network"},
+    "versions": BASE | {"__init__"},
+    "result": BASE | {"energy", "_counts"},
+    "running": BASE | {"chip", "energy", "network", "result", "versions"},
+    "placement": BASE | {"chip", "energy", "network", "result", "running", "_counts"},
+    "plot": {"errors", "_files", "result"},
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path):
+    """Rooms of this package that a module imports, wherever in it the import stands."""
+    package = ["neuroemu", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parts = [*base, *(node.module or "").split(".")] if node.module else base
+            if parts[:1] != ["neuroemu"]:
+                continue
+            if len(parts) > 1:
+                yield parts[1]
+            else:
+                yield from ("__init__" if alias.name.startswith("__") else alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (a.name.split(".")[1] for a in node.names if a.name.startswith("neuroemu."))
+
+
+MODULES = [p for p in ROOT.rglob("*.py") if room(p) not in ("__init__", "__main__")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_import_directions(path):
+    here = room(path)
+    assert here in ALLOWED, f"a new room: say in ALLOWED what {here} may import"
+    wrong = {r for r in imported_rooms(path) if r != here and r not in ALLOWED[here]}
+    assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_the_reader_of_imports_sees_them():
+    assert {"errors", "_checks"} <= set(imported_rooms(ROOT / "network" / "graph.py"))
+    assert "kernels" in set(imported_rooms(ROOT / "crossbar" / "engine.py"))
+
+
+@pytest.mark.parametrize("name, home", [("matplotlib", "plot"), ("brian2", "spiking")])
+def test_heavy_libraries_are_imported_in_one_room(name, home):
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if any(n == name or n.startswith(name + ".") for n in names):
+                assert room(path) == home
+
+
+def test_import_is_light(tmp_path):
+    code = (
+        "import sys, neuroemu; heavy = {'brian2', 'matplotlib', 'scipy', 'onnx', 'tflite', 'pooch', 'tqdm'}; "
+        "print(sorted(heavy & {m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "[]"
+
+
+def test_joules_appear_only_where_prices_are():
+    """Engines count; no other module multiplies by a price."""
+    for path in MODULES:
+        if room(path) not in ("energy", "_prices", "chips", "result", "plot"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute):
+                    assert node.attr not in ("joules", "per_inference"), path
