@@ -9,7 +9,7 @@ from .errors import ArgumentTypeError, InputError, PriceError
 
 KINDS = {"marginal": "J", "average": "J", "static": "W", "leakage": "W"}
 EVIDENCE = ("silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed")
-PARTS = ("array", "converters", "synapse", "neuron", "network", "memory", "compute", "chip", "host")
+PARTS = ("array", "core", "converters", "synapse", "neuron", "network", "memory", "compute", "chip", "host")
 SCOPES = ("core", "chip", "board")
 
 

@@ -29,7 +29,7 @@ def energy_accuracy(results) -> Figure:
     results = _checked(results)
     if any(r.accuracy is None for r in results):
         raise InputError("energy_accuracy: a result has no accuracy; run with labels=")
-    figure = _figure(10.5, 4.2)
+    figure = _figure(10.5, 4.0 + 0.12 * len(results))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     for result, colour in zip(results, _colours(len(results)), strict=True):
         _point(left, result, colour)
@@ -37,9 +37,10 @@ def energy_accuracy(results) -> Figure:
     left.set_xlabel("energy of an inference (J)")
     left.set_ylabel("accuracy (%)")
     left.grid(alpha=0.3, which="major")
-    left.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(0.02, 0.45))
-    left.margins(x=0.12, y=0.25)
+    left.margins(x=0.08, y=0.08)
+    left.set_title("95 % intervals; wide bars: over programmed chips", fontsize=9)
     _shares(right, results)
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -116,7 +117,8 @@ def _point(axes, result: Result, colour: str):
     middle = 100 * result.accuracy
     interval = np.array(result.accuracy_interval) * 100
     below_above = np.maximum(0, [[middle - interval[0]], [interval[1] - middle]])
-    label = f"{result.chip_name}: {si(result.energy_per_inference, 'J')}, {si(result.latency_per_inference, 's')}"
+    cost = f"{si(result.energy_per_inference, 'J')}, {si(result.latency_per_inference, 's')}"
+    label = f"{result.network_name} on {result.chip_name}: {cost}"
     axes.errorbar(
         [result.energy_per_inference],
         [middle],
@@ -158,4 +160,4 @@ def _shares(axes, results):
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the energy (%)")
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0))
+    axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.42, 1.0))

@@ -26,7 +26,7 @@ def _read(event: str, ops_per_joule: float) -> Cost:
         device="HERMES",
         source=SOURCE,
         evidence="silicon",
-        part="array",
+        part="core",
         band=(0.93, 1.0),  # the single-core chip, HERMES-Core, JSSC 2022: 10.5 TOPS/W = 12.48 nJ a read
         node_nm=14,
         bits=8,

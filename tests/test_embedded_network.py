@@ -1,0 +1,68 @@
+"""The embedded network on the whole MNIST test set. Everything is calibrated on training images."""
+
+import numpy as np
+import pytest
+
+from neuroemu import chips, datasets, quantize, run, run_float, run_integer, to_spiking
+from neuroemu.crossbar.chip import ideal
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def network():
+    return datasets.mnist_network()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return datasets.mnist_test()
+
+
+@pytest.fixture(scope="module")
+def eight(network):
+    return quantize(network, samples=network.samples)
+
+
+@pytest.fixture(scope="module")
+def reference(eight, images):
+    return run_integer(eight, images[0])
+
+
+def accuracy(outputs, labels):
+    return (outputs.argmax(axis=1) == labels).mean()
+
+
+def test_eight_bits_reach_98_5_percent(reference, images):
+    assert accuracy(reference, images[1]) >= 0.985
+
+
+def test_four_bits_stay_within_a_point(network, reference, images):
+    four = quantize(network, weight_bits=4, activation_bits=4, samples=network.samples)
+    assert accuracy(run_integer(four, images[0]), images[1]) >= accuracy(reference, images[1]) - 0.01
+
+
+def test_eight_bits_follow_the_float_network(network, reference, images):
+    real = run_float(network, images[0])
+    assert (real.argmax(axis=1) == reference.argmax(axis=1)).mean() > 0.997
+
+
+def test_ideal_crossbar_equals_the_reference(eight, reference, images):
+    np.testing.assert_array_equal(run(eight, ideal(chips.HERMES), images[0]).outputs, reference)
+
+
+def test_hermes_after_an_hour_stays_within_a_point(eight, reference, images):
+    x, y = images
+    result = run(eight, chips.HERMES, x, labels=y, trials=10)
+    assert chips.HERMES.seconds == 3600.0 and chips.HERMES.compensation == "affine"
+    assert result.accuracy >= accuracy(reference, y) - 0.01
+    assert len(set(result.scores.by_trial)) > 1  # chips differ
+
+
+@pytest.mark.parametrize("reset, loss", [("subtract", 0.01), ("zero", 0.015)])
+def test_loihi_at_32_steps(eight, reference, images, reset, loss):
+    x, y = images
+    spiking = to_spiking(eight, steps=32, samples=eight.samples, reset=reset)
+    result = run(spiking, chips.LOIHI, x, labels=y)
+    assert result.accuracy >= accuracy(reference, y) - loss
+    assert result.warnings == ()
