@@ -1,0 +1,255 @@
+# The crossbar product: codes in, DAC, analog column sums of each row tile, read noise, ADC, digital sum over row tiles.
+#
+# Read noise that is Gaussian and independent for each device and read adds up to one normal per column and read, with
+# variance sum_r d_r^2 V[r, m]. So two small matrix products and one normal replace a normal per device, exactly.
+# neuroemu/kernels/crossbar_reference.py is the specification: every function here has a NumPy twin there.
+
+from cython.parallel cimport prange, threadid
+from libc.stddef cimport size_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+include "_crossbar_steps.pxi"
+
+cdef extern from * nogil:
+    """
+    #include <stdlib.h>
+    #if defined(__x86_64__)
+    static int cpu_supports_v3(void)
+    {
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    }
+    #else
+    static int cpu_supports_v3(void) { return 0; }
+    #endif
+    #ifdef _OPENMP
+    static const int built_with_openmp = 1;
+    #else
+    static const int built_with_openmp = 0;
+    #endif
+    """
+    const int built_with_openmp
+    int cpu_supports_v3() noexcept
+    void *aligned_alloc(size_t alignment, size_t size) noexcept
+
+cdef enum:
+    ALIGNMENT = 64
+
+
+def cpu_has_v3():
+    """Whether this CPU runs the AVX2 + FMA build of the kernels."""
+    return bool(cpu_supports_v3())
+
+
+def openmp_enabled():
+    """Whether this module was built with OpenMP."""
+    return bool(built_with_openmp)
+
+
+cdef float *new_floats(Py_ssize_t n) except NULL:
+    cdef float *block = <float *>aligned_alloc(ALIGNMENT, round_up(max(n, 1) * sizeof(float), ALIGNMENT))
+    if block == NULL:
+        raise MemoryError(f"{n * 4} bytes for a crossbar product")
+    return block
+
+
+cdef class Packed:
+    """Weights of one crossbar layer in the order in which the kernel reads them; made by pack()."""
+
+    cdef float *mean
+    cdef float *variance
+    cdef float *sigma
+    cdef readonly Py_ssize_t K, M, tile_rows, n_row_tiles
+    cdef Py_ssize_t panels, depth  # depth: rows reserved for each tile
+
+    def __dealloc__(self):
+        free(self.mean)
+        free(self.variance)
+        free(self.sigma)
+
+    @property
+    def has_fresh_noise(self):
+        return self.variance != NULL
+
+    @property
+    def has_slow_noise(self):
+        return self.sigma != NULL
+
+    @property
+    def nbytes(self):
+        """Bytes of the packed arrays."""
+        arrays = 1 + self.has_fresh_noise + self.has_slow_noise
+        return arrays * self.n_row_tiles * self.panels * self.depth * UNIT * sizeof(float)
+
+    cdef float *arrange(self, const float[:, :] source) except NULL:
+        if source.shape[0] != self.K or source.shape[1] != self.M:
+            raise ValueError("pack: fresh_variance and slow_sigma must have the shape of mean")
+        cdef Py_ssize_t n = self.n_row_tiles * self.panels * self.depth * UNIT
+        cdef float *packed = new_floats(n)
+        cdef Py_ssize_t k, m, place
+        with nogil:
+            memset(packed, 0, n * sizeof(float))
+            for k in range(self.K):
+                for m in range(self.M):
+                    place = (k // self.tile_rows * self.panels + m // UNIT) * self.depth + k % self.tile_rows
+                    packed[place * UNIT + m % UNIT] = source[k, m]
+        return packed
+
+
+def pack(const float[:, :] mean, const float[:, :] fresh_variance, const float[:, :] slow_sigma, Py_ssize_t tile_rows):
+    """Arrange weights for mvm().
+
+    mean: (K, M), effective signed weight in code units. fresh_variance: (K, M) or None, variance of the read noise
+    drawn for each read. slow_sigma: (K, M) or None, standard deviation of the noise drawn once for each image.
+    tile_rows: rows of a tile; the last tile may have fewer.
+    """
+    cdef Packed packed = Packed.__new__(Packed)
+    if tile_rows < 1 or mean.shape[0] < 1 or mean.shape[1] < 1:
+        raise ValueError(f"pack: needs at least one row, column and row per tile, got {mean.shape[0]}, "
+                         f"{mean.shape[1]}, {tile_rows}")
+    packed.K = mean.shape[0]
+    packed.M = mean.shape[1]
+    packed.tile_rows = tile_rows
+    packed.n_row_tiles = (packed.K + tile_rows - 1) // tile_rows
+    packed.panels = (packed.M + UNIT - 1) // UNIT
+    packed.depth = min(tile_rows, packed.K)
+    packed.mean = packed.arrange(mean)
+    if fresh_variance is not None:
+        packed.variance = packed.arrange(fresh_variance)
+    if slow_sigma is not None:
+        packed.sigma = packed.arrange(slow_sigma)
+    return packed
+
+
+cdef int64_t[::1] execute(Job *job, int threads, int64_t[::1] counts):
+    """Run all tasks; counts: (threads, tiles + 2), zero."""
+    cdef Scratch unused
+    cdef Py_ssize_t task, tasks = (job.rows + job.task_rows - 1) // job.task_rows * job.strips
+    cdef Py_ssize_t size = round_up(lay_out(job, NULL, NULL, &unused), UNIT)
+    cdef float *memory = new_floats(threads * size)
+    try:
+        for task in prange(tasks, nogil=True, schedule="dynamic", num_threads=threads):
+            run_task(job, memory + threadid() * size, &counts[threadid() * (job.tiles + 2)], task)
+    finally:
+        free(memory)
+    return counts
+
+
+cdef const float *table(const float[:, ::1] values, str name, Job *job) except? NULL:
+    if values is None:
+        return NULL
+    if values.shape[0] != job.tiles or values.shape[1] != job.outputs:
+        raise ValueError(f"mvm: {name} has shape {(values.shape[0], values.shape[1])}; give (row tiles, columns) = "
+                         f"{(job.tiles, job.outputs)}")
+    return &values[0, 0]
+
+
+def mvm(
+    Packed packed not None,
+    const float[:, :, ::1] x not None,
+    double[:, :, ::1] out not None,
+    *,
+    float dac_scale=0,
+    float dac_limit=0,
+    const float[:, ::1] adc_step=None,
+    const float[:, ::1] adc_offset=None,
+    float adc_limit=0,
+    const float[:, ::1] adc_back=None,
+    float adc_noise=0,
+    uint64_t seed=0,
+    uint64_t stream=0,
+    uint64_t slow_stream=1,
+    uint64_t image_offset=0,
+    uint64_t patch_offset=0,
+    uint32_t read_number=0,
+    int threads=1,
+    int64_t[::1] clipped=None,
+):
+    """out[b, p, m] = sum over row tiles of back * ADC(DAC(x) . weights + noise).
+
+    x: (B, P, K) inputs less their zero point. out: (B, P, M), overwritten. dac_scale > 0 rounds x * dac_scale and clips
+    it to +-dac_limit. adc_step, adc_offset, adc_back: (row tiles, M): the code is rint(y / step + offset), clipped to
+    +-adc_limit, and counts back * code; without adc_step there is no ADC. adc_noise: in codes, needs adc_step.
+    clipped: (row tiles,), increased by the conversions that clipped. Returns (inputs clipped by the DAC, inputs that
+    are not zero after it). Limits must be below 2^22. See crossbar_reference.mvm.
+    """
+    cdef Job job
+    cdef Py_ssize_t thread, tile
+    if x.shape[2] != packed.K or out.shape[2] != packed.M or out.shape[0] != x.shape[0] or out.shape[1] != x.shape[1]:
+        raise ValueError(f"mvm: x is {(x.shape[0], x.shape[1], x.shape[2])}, out is "
+                         f"{(out.shape[0], out.shape[1], out.shape[2])}, weights are {(packed.K, packed.M)}")
+    if clipped is not None and clipped.shape[0] != packed.n_row_tiles:
+        raise ValueError(f"mvm: clipped has {clipped.shape[0]} entries; there are {packed.n_row_tiles} row tiles")
+    job.rows = x.shape[0] * x.shape[1]
+    if job.rows == 0:
+        return 0, 0
+    job.mean, job.variance, job.sigma = packed.mean, packed.variance, packed.sigma
+    job.x = &x[0, 0, 0]
+    job.out = &out[0, 0, 0]
+    job.patches, job.inputs, job.outputs = x.shape[1], packed.K, packed.M
+    job.tiles, job.tile_rows = packed.n_row_tiles, packed.tile_rows
+    job.depth, job.panels = packed.depth, packed.panels
+    job.dac_scale, job.dac_limit = dac_scale, dac_limit
+    job.adc_limit, job.adc_noise = adc_limit, adc_noise
+    job.adc_step = table(adc_step, "adc_step", &job)
+    job.adc_offset = table(adc_offset, "adc_offset", &job)
+    job.adc_back = table(adc_back, "adc_back", &job)
+    job.key = make_key(seed, stream)
+    job.slow_key = make_key(seed, slow_stream)
+    job.first_image, job.first_patch, job.read = <uint32_t>image_offset, <uint32_t>patch_offset, read_number
+    job.converts = adc_step is not None
+    job.noisy = packed.variance != NULL or (job.converts and adc_noise > 0)
+    threads = plan(&job, max(1, threads))
+    cdef int64_t[::1] counts = memoryview(bytearray(8 * threads * (job.tiles + 2))).cast("q")
+    execute(&job, threads, counts)
+    cdef int64_t dac_clipped = 0, driven = 0
+    for thread in range(threads):
+        dac_clipped += counts[thread * (job.tiles + 2) + job.tiles]
+        driven += counts[thread * (job.tiles + 2) + job.tiles + 1]
+        if clipped is not None:
+            for tile in range(job.tiles):
+                clipped[tile] += counts[thread * (job.tiles + 2) + tile]
+    return dac_clipped, driven
+
+
+def normals(float[::1] out not None, uint64_t seed, uint64_t stream, uint64_t offset=0):
+    """Fill out with standard normals number offset, offset + 1 ... of a sequence of 2^68."""
+    cdef Key key = make_key(seed, stream)
+    cdef Counters counters
+    cdef float block[BLOCK]
+    cdef uint64_t unit = offset // UNIT
+    cdef Py_ssize_t skip = offset % UNIT, i, n, done = 0
+    cdef int u
+    counters.last = 0
+    with nogil:
+        while done < out.shape[0]:
+            for u in range(UNITS):
+                counters.group[u] = <uint32_t>(unit + u) & <uint32_t>0x3FFFFFFF
+                counters.second[u] = <uint32_t>((unit + u) >> 30)
+                counters.third[u] = <uint32_t>((unit + u) >> 62)
+            draw_block(&key, &counters, block)
+            n = min(BLOCK - skip, out.shape[0] - done)
+            for i in range(n):
+                out[done + i] = block[skip + i]
+            done += n
+            unit += UNITS
+            skip = 0
+
+
+def threefry(uint32_t[:, ::1] words not None, uint64_t seed, uint64_t stream):
+    """Replace each row of words (n, 4), a counter, by its random words under the key (seed, stream)."""
+    cdef Key key = make_key(seed, stream)
+    cdef Words w
+    cdef Py_ssize_t block, first, lane, j, n
+    for block in range((words.shape[0] + LANES - 1) // LANES):
+        first = block * LANES
+        n = min(<Py_ssize_t>LANES, words.shape[0] - first)
+        memset(&w, 0, sizeof(w))
+        for lane in range(n):
+            for j in range(4):
+                w.word[j][lane] = words[first + lane, j]
+        threefry_lanes(&key, &w)
+        for lane in range(n):
+            for j in range(4):
+                words[first + lane, j] = w.word[j][lane]

@@ -1,0 +1,334 @@
+/* Integer spiking layer: deliver spikes through block rows of weights, then update the neurons.
+
+   Everything hot is written with GCC/Clang vector types, because the auto-vectorised form of these loops was measured
+   2 to 6 times slower. The vector width follows the instruction set the file is compiled for. Results are integers and
+   therefore the same bits at every width.
+
+   Left shifts and sums that may wrap are done on unsigned lanes; the right shift of signed lanes is arithmetic, as GCC
+   and Clang define it.
+*/
+#ifndef NEUROEMU_EVENTS_H
+#define NEUROEMU_EVENTS_H
+
+#include "_events_neurons.h"
+#include "_events_types.h"
+
+/* ---------------------------------------------------------------- delivery */
+
+/* Indices of the non-zero bytes; events has room for n + EV_PAD.
+   Four candidates are written whether they exist or not: a mispredicted branch costs more than the four stores. */
+static int64_t ev_list(const uint8_t *spikes, int64_t n, int32_t *events)
+{
+    int64_t found = 0, j = 0;
+#if defined(__SSE2__)
+    for (; j + 32 <= n; j += 32) {
+        const __m128i zero = _mm_setzero_si128();
+        __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(spikes + j)), zero);
+        __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(spikes + j + 16)), zero);
+        uint64_t mask = (uint32_t)~((uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16);
+        if (!mask) continue;
+        int64_t after = found + __builtin_popcountll(mask);
+        for (; found < after; found += 4)
+            for (int k = 0; k < 4; k++) {
+                events[found + k] = (int32_t)(j + __builtin_ctzll(mask | (uint64_t)1 << 63)); /* ctz(0) is undefined */
+                mask &= mask - 1;
+            }
+        found = after;
+    }
+#endif
+    for (; j < n; j++) {
+        events[found] = (int32_t)j;
+        found += spikes[j] != 0;
+    }
+    return found;
+}
+
+/* out[0:width*EV_S] = sum of the same column block of all given rows, in registers; the caller proved no overflow. */
+#define EV_BLOCK(WIDTH)                                                                           \
+    static __attribute__((noinline)) void ev_block_##WIDTH(const int16_t *const *rows, int64_t n_rows, \
+                                                           int64_t column, int16_t *out)          \
+    {                                                                                             \
+        ev_s sum[WIDTH];                                                                          \
+        for (int k = 0; k < WIDTH; k++) sum[k] = (ev_s){0};                                       \
+        for (int64_t r = 0; r < n_rows; r++) {                                                    \
+            const int16_t *at = rows[r] + column;                                                 \
+            for (int k = 0; k < WIDTH; k++) sum[k] += *(const ev_s *)(at + k * EV_S);             \
+        }                                                                                         \
+        for (int k = 0; k < WIDTH; k++) *(ev_s *)(out + k * EV_S) = sum[k];                       \
+    }
+EV_BLOCK(8)
+EV_BLOCK(4)
+EV_BLOCK(2)
+EV_BLOCK(1)
+
+/* q[i] += s[i]; both are scratch with slack, n is rounded up. */
+static void ev_widen_add(const int16_t *s, int64_t n, int32_t *q)
+{
+    for (int64_t i = 0; i < n; i += EV_I)
+        *(ev_u *)(q + i) += (ev_u)__builtin_convertvector(*(const ev_h *)(s + i), ev_i);
+}
+
+/* Returns 1 if the sums were left in `sums` for the update, 0 if they were added to q. */
+static int ev_dense(const ev_layer *layer, const int32_t *events, int64_t n_events, const int16_t **rows,
+                    int16_t *sums, int32_t *q)
+{
+    const int64_t width = layer->stride / EV_S;
+    int64_t n_rows = 0;
+    for (int64_t k = 0; k < n_events; k++) {
+        int64_t edge = layer->indptr[events[k]];
+        if (layer->indptr[events[k] + 1] > edge) rows[n_rows++] = layer->weights + layer->row[edge] * layer->stride;
+    }
+    const int whole = n_rows <= layer->chunk && layer->length == layer->n;
+    for (int64_t from = 0; from < n_rows; from += layer->chunk) {
+        int64_t count = n_rows - from < layer->chunk ? n_rows - from : layer->chunk, column = 0;
+        for (; column + 8 <= width; column += 8) ev_block_8(rows + from, count, column * EV_S, sums + column * EV_S);
+        if (column + 4 <= width) { ev_block_4(rows + from, count, column * EV_S, sums + column * EV_S); column += 4; }
+        if (column + 2 <= width) { ev_block_2(rows + from, count, column * EV_S, sums + column * EV_S); column += 2; }
+        if (column < width) ev_block_1(rows + from, count, column * EV_S, sums + column * EV_S);
+        if (!whole) ev_widen_add(sums, layer->length, q + layer->target[0]);
+    }
+    return whole;
+}
+
+/* Several edges an input, int16 sums in memory. The ends are exact: rows padded over their neighbours were three times
+   slower, because a load that half overlaps a recent store has to wait for it. */
+EV_INLINE void ev_scatter16_as(const ev_layer *layer, const int32_t *events, int64_t n_events, int16_t *sums,
+                               int64_t length)
+{
+    const int32_t *indptr = layer->indptr, *target = layer->target, *row = layer->row;
+    const int16_t *weights = layer->weights;
+    for (int64_t k = 0; k < n_events; k++) {
+        const int64_t last = indptr[events[k] + 1];
+        if (k + 8 < n_events) { /* the edge lists are large and visited at random */
+            int64_t ahead = indptr[events[k + 8]];
+            __builtin_prefetch(target + ahead);
+            __builtin_prefetch(row + ahead);
+        }
+        for (int64_t edge = indptr[events[k]]; edge < last; edge++) {
+            const int16_t *from = weights + row[edge] * length;
+            int16_t *to = sums + target[edge];
+            int64_t c = 0;
+            for (; c + EV_S <= length; c += EV_S) *(ev_s *)(to + c) += *(const ev_s *)(from + c);
+            if (EV_S > 8 && c + 8 <= length) { *(ev_s8 *)(to + c) += *(const ev_s8 *)(from + c); c += 8; }
+            if (c + 4 <= length) { *(ev_s4 *)(to + c) += *(const ev_s4 *)(from + c); c += 4; }
+            for (; c < length; c++) to[c] = (int16_t)(to[c] + from[c]);
+        }
+    }
+}
+
+static void ev_scatter16(const ev_layer *layer, const int32_t *events, int64_t n_events, int16_t *sums)
+{
+    switch (layer->length) { /* the usual channel numbers are unrolled */
+    case 8: ev_scatter16_as(layer, events, n_events, sums, 8); break;
+    case 16: ev_scatter16_as(layer, events, n_events, sums, 16); break;
+    case 32: ev_scatter16_as(layer, events, n_events, sums, 32); break;
+    case 64: ev_scatter16_as(layer, events, n_events, sums, 64); break;
+    default: ev_scatter16_as(layer, events, n_events, sums, layer->length);
+    }
+}
+
+/* Single synapses: as ev_scatter32 with one weight a row. */
+static void ev_scatter_single(const ev_layer *layer, const int32_t *events, int64_t n_events, int32_t *ring,
+                              int64_t slot_stride, int64_t head, int shift)
+{
+    const int32_t *indptr = layer->indptr, *target = layer->target, *row = layer->row;
+    const int16_t *weights = layer->weights;
+    const uint8_t *delay = layer->delay;
+    const int64_t depth = layer->depth, stride = layer->stride;
+    for (int64_t k = 0; k < n_events; k++) {
+        const int64_t last = indptr[events[k] + 1];
+        for (int64_t edge = indptr[events[k]]; edge < last; edge++) {
+            int64_t slot = head + (delay ? delay[edge] : 0);
+            slot -= depth & -(int64_t)(slot >= depth); /* not a branch: it would follow no pattern */
+            int32_t *to = ring + slot * slot_stride + target[edge];
+            *to = (int32_t)((uint32_t)*to + ((uint32_t)(int32_t)weights[row[edge] * stride] << shift));
+        }
+    }
+}
+
+/* The general form: any magnitude, any delay, exact ends. slot_stride is the distance between two slots of the ring,
+   head the slot that the next update consumes. Values are multiplied by 2^shift when `scale` is set. */
+static void ev_scatter32(const ev_layer *layer, const int32_t *events, int64_t n_events, int32_t *ring,
+                         int64_t slot_stride, int64_t head, int scale)
+{
+    const int64_t length = layer->length, stride = layer->stride;
+    const int shift = scale ? layer->shift : 0;
+    if (length == 1) {
+        ev_scatter_single(layer, events, n_events, ring, slot_stride, head, shift);
+        return;
+    }
+    for (int64_t k = 0; k < n_events; k++)
+        for (int64_t edge = layer->indptr[events[k]]; edge < layer->indptr[events[k] + 1]; edge++) {
+            const int16_t *from = layer->weights + layer->row[edge] * stride;
+            int64_t slot = head + (layer->delay ? layer->delay[edge] : 0), c = 0;
+            if (slot >= layer->depth) slot -= layer->depth;
+            int32_t *to = ring + slot * slot_stride + layer->target[edge];
+            for (; c + EV_I <= length; c += EV_I) {
+                ev_u wide = (ev_u)__builtin_convertvector(*(const ev_h *)(from + c), ev_i);
+                *(ev_u *)(to + c) += wide << shift;
+            }
+            for (; c < length; c++) to[c] = (int32_t)((uint32_t)to[c] + ((uint32_t)(int32_t)from[c] << shift));
+        }
+}
+
+static int64_t ev_operations(const ev_layer *layer, const int32_t *events, int64_t n_events)
+{
+    int64_t edges = 0;
+    for (int64_t k = 0; k < n_events; k++) edges += layer->indptr[events[k] + 1] - layer->indptr[events[k]];
+    return edges * layer->length;
+}
+
+/* ---------------------------------------------------------------- one image */
+
+typedef struct {
+    const uint8_t *spikes_in;             /* (steps, n_in) */
+    const int32_t *bias;                  /* (n,) */
+    int32_t *u, *v, *counter, *ring;      /* (n,), (n,), (n,), (depth, n): in and out */
+    uint8_t *spikes_out;                  /* (steps, n) */
+    int32_t *probe_u, *probe_v;           /* (steps, n) or NULL */
+    int64_t *counts;                      /* (EV_COUNTS,), added to */
+} ev_image;
+
+/* 0 if all n values are the same, else -1: an index mask. */
+static int64_t ev_varies(const int32_t *values, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++)
+        if (values[i] != values[0]) return -1;
+    return 0;
+}
+
+static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t steps, int32_t *ring, int16_t *sums,
+                         int32_t *events, const int16_t **rows)
+{
+    const int64_t n = layer->n, slot_stride = n + EV_PAD, bias_mask = ev_varies(image->bias, n);
+    ev_tally total = {0, 0, 0, 0, 0};
+    for (int64_t t = 0; t < steps; t++) {
+        const int64_t head = t % layer->depth;
+        int32_t *q = ring + head * slot_stride;
+        int64_t n_events = ev_list(image->spikes_in + t * layer->n_in, layer->n_in, events);
+        int narrow = layer->path == EV_SCATTER16;
+        if (n_events == 0) {
+        } else if (layer->path == EV_DENSE) {
+            narrow = ev_dense(layer, events, n_events, rows, sums, q);
+        } else if (layer->path == EV_SCATTER16) {
+            ev_scatter16(layer, events, n_events, sums);
+        } else {
+            ev_scatter32(layer, events, n_events, ring, slot_stride, head, 0);
+        }
+        ev_step step = {narrow ? sums : NULL, q, image->bias, bias_mask,
+                        layer->has_u || layer->has_refractory || t == steps - 1 ? image->u : NULL,
+                        image->v, image->counter,
+                        image->probe_u ? image->probe_u + t * n : NULL,
+                        image->probe_v ? image->probe_v + t * n : NULL, image->spikes_out + t * n};
+        ev_update(layer, &step, &total);
+        image->counts[EV_INPUT_SPIKES] += n_events;
+        image->counts[EV_SYNAPTIC_OPS] += ev_operations(layer, events, n_events);
+    }
+    image->counts[EV_OUTPUT_SPIKES] += total.spikes;
+    image->counts[EV_ACTIVE_UPDATES] += total.active;
+    image->counts[EV_INACTIVE_UPDATES] += n * steps - total.active;
+    image->counts[EV_Q_WRAPS] += total.q_wraps;
+    image->counts[EV_U_WRAPS] += total.u_wraps;
+    image->counts[EV_V_CLIPS] += total.v_clips;
+}
+
+/* Bytes of scratch one image needs. */
+static size_t ev_scratch(const ev_layer *layer)
+{
+    const size_t row = (size_t)(layer->n + EV_PAD), n_in = (size_t)layer->n_in + EV_PAD;
+    return row * (size_t)layer->depth * 4 + (row + (size_t)layer->stride) * 2 + n_in * 4 + n_in * sizeof(void *) + 256;
+}
+
+/* All steps of one image; 0 if there was no memory for the scratch. The ring leaves with the next step in slot 0. */
+static int ev_run_image(const ev_layer *layer, const ev_image *image, int64_t steps)
+{
+    const int64_t n = layer->n, slot_stride = n + EV_PAD, depth = layer->depth;
+    char *scratch = (char *)calloc(1, ev_scratch(layer));
+    if (!scratch) return 0;
+    const int16_t **rows = (const int16_t **)scratch;
+    int32_t *ring = (int32_t *)(rows + layer->n_in + EV_PAD);
+    int32_t *events = ring + slot_stride * depth;
+    int16_t *sums = (int16_t *)(events + layer->n_in + EV_PAD);
+    if (image->ring)
+        for (int64_t d = 0; d < depth; d++) memcpy(ring + d * slot_stride, image->ring + d * n, (size_t)n * 4);
+    ev_run_steps(layer, image, steps, ring, sums, events, rows);
+    if (image->ring)
+        for (int64_t d = 0; d < depth; d++)
+            memcpy(image->ring + d * n, ring + ((d + steps) % depth) * slot_stride, (size_t)n * 4);
+    free(scratch);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- preparation */
+
+/* Checks the edges (kernels may not write out of bounds) and chooses the path. Returns an error number or 0. */
+static int ev_prepare(ev_layer *layer, int64_t n_edges, int64_t n_rows, const int16_t *weights)
+{
+    const int64_t length = layer->length;
+    int64_t largest = 0, dense = layer->delay == NULL && n_edges > 0;
+    if (layer->indptr[0] != 0 || layer->indptr[layer->n_in] != n_edges) return 1;
+    for (int64_t j = 0; j < layer->n_in; j++) {
+        if (layer->indptr[j + 1] < layer->indptr[j]) return 1;
+        if (layer->indptr[j + 1] - layer->indptr[j] > 1) dense = 0;
+    }
+    for (int64_t e = 0; e < n_edges; e++) {
+        if (layer->target[e] < 0 || layer->target[e] + length > layer->n) return 2;
+        if (layer->row[e] < 0 || layer->row[e] >= n_rows) return 3;
+        if (layer->delay && layer->delay[e] >= layer->depth) return 4;
+        if (layer->target[e] != layer->target[0]) dense = 0;
+    }
+    for (int64_t k = 0; k < n_rows * length; k++) {
+        int64_t size = weights[k] < 0 ? -(int64_t)weights[k] : weights[k];
+        if (size > largest) largest = size;
+    }
+    if (largest > 32767) return 5;
+    layer->chunk = largest ? 32767 / largest : INT64_MAX / 2;
+    if (dense && length >= 4 && layer->chunk >= 4) layer->path = EV_DENSE;
+    else layer->path = layer->delay || length < 4 ? EV_SCATTER32 : EV_SCATTER16;
+    return 0;
+}
+
+/* int16 sums are exact if no neuron can get more than 32767 in one step, an input spiking once in it. 1: proved,
+   0: not, -1: no memory. */
+static int ev_sums_fit(const ev_layer *layer, int64_t n_edges, const int16_t *weights)
+{
+    int32_t *bound = (int32_t *)calloc((size_t)layer->n + 1, sizeof *bound);
+    int fits = 1;
+    if (!bound) return -1;
+    for (int64_t e = 0; e < n_edges; e++) {
+        const int16_t *from = weights + layer->row[e] * layer->length;
+        int32_t *to = bound + layer->target[e];
+        for (int64_t c = 0; c < layer->length; c++) {
+            int32_t next = to[c] + (from[c] < 0 ? -from[c] : from[c]);
+            to[c] = next < 32768 ? next : 32768; /* saturate: a bound that failed stays failed */
+        }
+    }
+    for (int64_t i = 0; i < layer->n; i++) fits &= bound[i] < 32768;
+    free(bound);
+    return fits;
+}
+
+/* Rows padded with zeros to whole vectors, aligned; NULL if there was no memory. */
+static int16_t *ev_pad(const int16_t *weights, int64_t n_rows, int64_t length, int64_t stride)
+{
+    int16_t *padded = (int16_t *)calloc((size_t)(n_rows * stride) + EV_S, sizeof *padded);
+    if (padded)
+        for (int64_t r = 0; r < n_rows; r++) memcpy(padded + r * stride, weights + r * length, (size_t)length * 2);
+    return padded;
+}
+
+/* Adds the whole numbers in `from` to q and clears them; returns how many were no whole numbers within int32. */
+static int64_t ev_take_whole(double *from, int32_t *q, int64_t n)
+{
+    int64_t bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (from[i] == 0.0) continue;
+        if (from[i] >= -2147483648.0 && from[i] <= 2147483647.0 && from[i] == (double)(int32_t)from[i])
+            q[i] = (int32_t)((uint32_t)q[i] + (uint32_t)(int32_t)from[i]);
+        else
+            bad++;
+        from[i] = 0.0;
+    }
+    return bad;
+}
+#endif
