@@ -124,6 +124,7 @@ class SpikingChip(Chip):
                 outputs[trial, part] = potentials * np.float32(found[-1].neuron.scale)
                 meter.add(activity, part.stop - part.start)
                 progress(f"{network.name} on {self.name}", trial * len(x) + part.stop, runs * len(x))
+        meter.check(self.convention)
         latency = meter.seconds() / meter.images
         return Execution(
             outputs=outputs,
@@ -171,7 +172,9 @@ class SpikingChip(Chip):
         holds = (bias % (1 << exponents) == 0) & (np.abs(bias) <= BIAS_MANTISSA << exponents)
         if not holds.any(axis=0).all():
             bad = int(bias[~holds.any(axis=0)][0])
-            raise PlacementError(f"{who}: bias {bad} is not a mantissa of up to {BIAS_MANTISSA} times 2^(0..7); round it")
+            raise PlacementError(
+                f"{who}: bias {bad} is not a mantissa of up to {BIAS_MANTISSA} times 2^(0..7); round it"
+            )
 
     def _site(self, found, core: C.Core, unit: int) -> Site:
         population = found[core.population]
@@ -297,6 +300,12 @@ class _Meter:
         )
         return self.busy + self.images * self.total_steps * (updates + barrier)
 
+    def check(self, convention: Convention):
+        """Refuse results of numbers that outgrew the kernel where the convention sets no limit."""
+        for population, seen in zip(self.found, self.counts, strict=True):
+            who = f"{self.chip.name}: layer '{population.name}'"
+            convention.check_overflow(seen["q_wraps"], seen["u_wraps"], seen["v_clips"], who=who)
+
     def warnings(self) -> tuple[str, ...]:
         """One line for each layer whose numbers left their range."""
         found = []
@@ -309,5 +318,7 @@ class _Meter:
                 )
         if self.spikes_out[-1]:
             n = f"{self.spikes_out[-1]:,}"
-            found.append(f"layer '{self.found[-1].name}': the read-out passed the largest threshold {n} times and was reset")
+            found.append(
+                f"layer '{self.found[-1].name}': the read-out passed the largest threshold {n} times and was reset"
+            )
         return tuple(found)
