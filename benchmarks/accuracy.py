@@ -32,22 +32,18 @@ def rows(n_images: int, n_chips: int):
         yield f"integer reference, {bits} bits", share(reference[bits][1]), "post-training, weights and activations"
     quantized, outputs = reference[8]
     same = np.array_equal(ne.run(quantized, ideal(ne.chips.HERMES), x).outputs, outputs)
-    yield (
-        "ideal crossbar, 8 bits",
-        share(outputs) if same else float("nan"),
-        "outputs equal the reference" if same else "OUTPUTS DIFFER",
-    )
+    note = "outputs equal the reference" if same else "OUTPUTS DIFFER"
+    yield "ideal crossbar, 8 bits", share(outputs) if same else float("nan"), note
     for bits in (8, 4):
         for mode in ("none", "global", "column", "affine"):
             chip = replace(ne.chips.HERMES, compensation=mode)
             result = ne.run(reference[bits][0], chip, x, labels=y, trials=n_chips)
             low, high = result.chip_interval
-            spread = f"{n_chips} chips, 1 hour, {100 * min(result.scores.by_trial):.2f} to {100 * max(result.scores.by_trial):.2f}"
-            yield (
-                f"HERMES, {bits} bits, compensation {mode}",
-                result.accuracy,
-                f"{spread}; 95 % {100 * low:.2f} to {100 * high:.2f}",
+            worst, best = 100 * min(result.scores.by_trial), 100 * max(result.scores.by_trial)
+            note = (
+                f"{n_chips} chips, 1 hour: {worst:.2f} to {best:.2f}; mean's 95 % {100 * low:.2f} to {100 * high:.2f}"
             )
+            yield f"HERMES, {bits} bits, compensation {mode}", result.accuracy, note
     for reset in ("zero", "subtract"):
         for steps in (16, 32, 64):
             spiking = ne.to_spiking(quantized, steps=steps, samples=samples, reset=reset)

@@ -216,7 +216,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_remedy():
     net = spiking_net()
     with pytest.raises(PlacementError, match="needs 4 cores, the chip has 3; layer"):
         place(net, replace(chips.LOIHI, cores=3))
-    with pytest.raises(PlacementError, match="one neuron of layer 'hidden' takes .* input axons; prune"):
+    with pytest.raises(PlacementError, match=r"one neuron of layer 'hidden' takes .* input axons; prune"):
         place(net, replace(chips.LOIHI, limits=CoreLimits(input_axons=20)))
     with pytest.raises(PlacementError, match="call to_spiking"):
         place(sequential([Dense(name="d", weight=np.ones((2, 2)))], input_shape=(2,)), chips.LOIHI)

@@ -183,7 +183,7 @@ def test_other_bad_arguments():
         quantize(q, samples=pixels(10))
     with pytest.raises(InputError, match="fold the float network"):
         fold(q)
-    with pytest.raises(InputError, match="0.0 to 1.0"):
+    with pytest.raises(InputError, match=r"0\.0 to 1\.0"):
         prune(q, density=1.5)
     with pytest.raises(InputError, match=r"50.0 to 100.0"):
         Percentile(20)
