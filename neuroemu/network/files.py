@@ -1,0 +1,280 @@
+"""Network files: `load` reads .onnx, .tflite and this package's own .npz; `save` writes the last.
+
+The own format is a zip of .npy arrays with a JSON text "header" (stored as bytes) that describes the layers and names
+the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
+"""
+
+import ast
+import contextlib
+import io
+import json
+import os
+import struct
+import tempfile
+import tokenize
+import zipfile
+import zlib
+from dataclasses import fields
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
+from . import layers as L
+from ._build import MAX_FILE, in_file, one_line, read_bytes
+from .graph import Network
+from .grids import Grid
+
+FORMAT = "neuroemu network"
+VERSION = 1
+MAX_MEMBERS = 100_000
+
+_LAYERS = {
+    kind.__name__: kind
+    for kind in vars(L).values()
+    if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in (L.Layer, L.Weighted, L.Pool2d)
+}
+_DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "|b1")
+# What zipfile, zlib, json and numpy raise on damaged or hostile bytes.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, TypeError, KeyError, IndexError,
+    SyntaxError, EOFError, AttributeError, RuntimeError, NotImplementedError, OverflowError, MemoryError, OSError,
+)  # fmt: skip
+
+
+def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
+    """A network from an .onnx, .tflite or .npz file; the content decides, not the ending.
+
+    Parameters
+    ----------
+    path : path to the file
+    name : str or None
+        Name of the network; None: the one in an .npz file, else the file's name without its ending.
+
+    Returns
+    -------
+    Network
+        Float or quantized, as the file is. It accepts x exactly as the file's own runtime takes it: ONNX images as
+        (B, C, H, W), TFLite images as (B, H, W, C), always real numbers.
+
+    Raises
+    ------
+    FileFormatError
+        No such file; truncated, damaged or hostile; or of another format.
+    UnsupportedError
+        The network uses something that is not supported; the message names it and a remedy.
+    MissingDependencyError
+        The library that reads this kind of file is not installed.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError(f"load: path must be a path to a file, got {type(path).__name__}")
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if start[4:8] == b"TFL3":
+        from .tflite_reader import read_tflite
+
+        return read_tflite(path, name=name)
+    if start[:4] == b"PK\x03\x04":
+        return read_npz(path, name=name)
+    if path.suffix.lower() in (".npz", ".tflite") or len(start) < 8:
+        raise FileFormatError(f"{path}: not a {path.suffix or 'network'} file; its first bytes are {start[:8]!r}")
+    from .onnx_reader import read_onnx  # ONNX has no mark at its start
+
+    return read_onnx(path, name=name)
+
+
+def save(network: Network, path: str | os.PathLike) -> None:
+    """Write a network to an .npz file that `load` reads back exactly; the same network gives the same bytes.
+
+    The file appears whole or not at all: it is written beside its place and then moved there.
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not a Network, or a path that does not end in .npz.
+    OSError
+        The folder does not exist or cannot be written.
+    """
+    if not isinstance(network, Network):
+        raise ArgumentTypeError(f"save: network must be a Network, got {type(network).__name__}")
+    path = Path(path)
+    if path.suffix.lower() != ".npz":
+        raise InputError(f"save: path '{path}' must end in .npz")
+    content = _packed(network)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    """The process's file mode mask; mkstemp ignores it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _packed(network: Network) -> bytes:
+    arrays: dict[str, np.ndarray] = {}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": network.name,
+        "input_shape": list(network.input_shape),
+        "rounding": network.rounding,
+        "steps": network.steps,
+        "samples": _plain(network.samples, arrays),
+        "grids": {name: _plain(grid, arrays) for name, grid in network.grids.items()},
+        "layers": [_described(layer, arrays) for layer in network.layers],
+    }
+    text = json.dumps(header, allow_nan=False).encode()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, header=np.frombuffer(text, np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def _described(layer: L.Layer, arrays) -> dict:
+    """A layer as JSON; its arrays go to `arrays`."""
+    return {"type": type(layer).__name__} | {f.name: _plain(getattr(layer, f.name), arrays) for f in fields(layer)}
+
+
+def _plain(value, arrays):
+    """A field as JSON. Infinity, which JSON has not, and everything with an array become objects with one key."""
+    if isinstance(value, Grid):
+        grid = {
+            "scale": _plain(value.scale, arrays),
+            "zero_point": value.zero_point,
+            "bits": value.bits,
+            "axis": value.axis,
+        }
+        return {"grid": grid}
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, tuple | list):
+        return [_plain(v, arrays) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def read_npz(path: str | Path, *, name: str | None = None) -> Network:
+    """A network from a file that `save` wrote; see `load`."""
+    path = Path(path)
+    content = read_bytes(path)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _unpacked(archive, name)
+    except UnsupportedError as error:
+        raise in_file(path, error) from None
+    except NeuroemuError as error:  # what the model's own checks say of a damaged file
+        raise FileFormatError(f"{path}: {one_line(error, 500)}") from None
+    except (*_DAMAGE, RecursionError) as error:
+        raise FileFormatError(f"{path}: damaged network file: {one_line(error)}") from None
+
+
+def _unpacked(archive: zipfile.ZipFile, name) -> Network:
+    members = archive.infolist()
+    total = sum(m.file_size for m in members)
+    if len(members) > MAX_MEMBERS or total > MAX_FILE:
+        raise FileFormatError(f"{len(members):,} arrays of {total:,} bytes; up to {MAX_FILE:,} bytes are read")
+    if "header.npy" not in archive.namelist():
+        raise FileFormatError("an .npz file without a header; networks are written by save(network, path)")
+    header = json.loads(_array(archive, "header").tobytes().decode())
+    if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
+        raise FileFormatError(
+            f"an .npz file of format {header.get('format')!r}; networks are written by save(network, path)"
+        )
+    if header["version"] > VERSION:
+        raise UnsupportedError(
+            f"format version {header['version']}; this release reads up to {VERSION}, upgrade neuroemu"
+        )
+    return Network(
+        layers=tuple(_layer(archive, description) for description in header["layers"]),
+        input_shape=tuple(header["input_shape"]),
+        name=name or _typed(header["name"], str, "name"),
+        grids={key: _typed(_value(archive, grid), Grid, "a grid") for key, grid in header["grids"].items()},
+        rounding=header["rounding"],
+        samples=_value(archive, header["samples"]),
+        steps=_typed(header["steps"], int | None, "steps"),
+    )
+
+
+def _typed(value, kind, field):
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise FileFormatError(f"damaged network file: {field} is {value!r:.40}")
+    return value
+
+
+def _layer(archive, description: dict) -> L.Layer:
+    description = dict(description)
+    kind = description.pop("type")
+    if kind not in _LAYERS:
+        raise UnsupportedError(f"layer type {kind!r:.40} is unknown to this release; upgrade neuroemu")
+    known = {f.name for f in fields(_LAYERS[kind])}
+    if set(description) != known:
+        raise FileFormatError(f"damaged network file: {kind} has the fields {sorted(description)}, not {sorted(known)}")
+    values = {key: _value(archive, value) for key, value in description.items()}
+    _typed(values["name"], str, "a layer's name")
+    if not all(isinstance(i, str) for i in values["inputs"]):
+        raise FileFormatError(f"damaged network file: inputs of {kind} '{values['name']}' are {values['inputs']!r:.40}")
+    if isinstance(values.get("weight_grid"), Grid | None) and isinstance(values.get("weight", np.empty(0)), np.ndarray):
+        return _LAYERS[kind](**values)
+    raise FileFormatError(f"damaged network file: {kind} '{values['name']}' has no array of weights")
+
+
+def _value(archive, value):
+    """The inverse of `_plain`; JSON lists become tuples."""
+    if isinstance(value, list):
+        return tuple(_value(archive, v) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if len(value) != 1:
+        raise FileFormatError(f"damaged network file: unknown value with the keys {sorted(value)!r:.60}")
+    key, inner = next(iter(value.items()))
+    if key == "array":
+        return _array(archive, _typed(inner, str, "an array's name"))
+    if key == "float":
+        return float(inner)
+    if key == "grid":
+        return Grid(**{field: _value(archive, v) for field, v in inner.items()})
+    raise FileFormatError(f"damaged network file: unknown value {key!r:.40}")
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One .npy member, its shape checked against its size before memory is taken."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise FileFormatError(f"damaged network file: array '{name}' has an unknown .npy version")
+        (length,) = struct.unpack("<H", file.read(2))
+        described = ast.literal_eval(file.read(length).decode("latin1").strip())
+        shape, dtype = described["shape"], described["descr"]
+        if dtype not in _DTYPES or described["fortran_order"] not in (True, False):
+            raise FileFormatError(f"damaged network file: array '{name}' has type {dtype!r:.40}; only numbers are read")
+        if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise FileFormatError(f"damaged network file: array '{name}' has shape {shape!r:.60}")
+        size = prod(shape) * np.dtype(dtype).itemsize
+        if size != info.file_size - 10 - length:
+            raise FileFormatError(f"damaged network file: array '{name}' {shape} needs {size:,} bytes, not what it has")
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise FileFormatError(f"damaged network file: array '{name}' has {len(content):,} bytes of {size:,}")
+    array = np.frombuffer(content, dtype)
+    return array.reshape(shape, order="F" if described["fortran_order"] else "C")
