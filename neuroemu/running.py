@@ -30,7 +30,10 @@ def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, 
     _checks.integer(seed, who=who, name="seed", low=0, high=2**63 - 1)
     _checks.integer(trials, who=who, name="trials", low=1, high=100_000)
     threads = _checks.threads(threads, who=who)
-    with _Bar(progress) as bar:
+    from threadpoolctl import threadpool_limits
+
+    # The kernels bring their own threads; waiting BLAS threads would fight them.
+    with _Bar(progress) as bar, threadpool_limits(limits=1, user_api="blas"):
         execution = chip.execute(network, sites, x, seed=seed, trials=trials, threads=threads, progress=bar)
     return _result(network, chip, sites, x, labels, seed, execution)
 

@@ -45,18 +45,25 @@ def run_float(
 
 
 def in_batches(run_part, network: Network, x, keep, progress, batch):
-    """Call `run_part(x_part, first_index) -> {name: array}` over slices of `x` and join what is asked for."""
+    """Call `run_part(x_part, first_index) -> {name: array}` over slices of `x` and join what is asked for.
+
+    BLAS runs on one thread meanwhile: its bits depend on the number of threads, and its waiting threads would fight
+    those of the compiled kernels.
+    """
+    from threadpoolctl import threadpool_limits
+
     keep = tuple(keep)
     unknown = [name for name in keep if name not in network.shapes]
     if unknown:
         raise InputError(f"run: no tensors called {unknown}; the network has {', '.join(network.shapes)}")
     collected: dict[str, list] = {name: [] for name in (*keep, network.output)}
-    for first in range(0, len(x), batch):
-        tensors = run_part(x[first : first + batch], first)
-        for name, parts in collected.items():
-            parts.append(tensors[name])
-        if progress is not None:
-            progress(network.name, min(first + batch, len(x)), len(x))
+    with threadpool_limits(limits=1, user_api="blas"):
+        for first in range(0, len(x), batch):
+            tensors = run_part(x[first : first + batch], first)
+            for name, parts in collected.items():
+                parts.append(tensors[name])
+            if progress is not None:
+                progress(network.name, min(first + batch, len(x)), len(x))
     joined = {name: np.concatenate(parts) for name, parts in collected.items()}
     outputs = joined[network.output]
     return (outputs, {name: joined[name] for name in keep}) if keep else outputs

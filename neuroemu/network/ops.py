@@ -39,7 +39,9 @@ def weighted_sum(layer: L.Weighted, x: np.ndarray, weight: np.ndarray, product=n
     parts = []
     for g in range(groups):
         rows = patches(layer, x, slice(g * per_group, (g + 1) * per_group))
-        parts.append(product(rows, weight[g * out : (g + 1) * out].reshape(out, -1).T))
+        # One large product is faster than one for each image.
+        flat = product(rows.reshape(-1, rows.shape[-1]), weight[g * out : (g + 1) * out].reshape(out, -1).T)
+        parts.append(flat.reshape(*rows.shape[:2], out))
     merged = parts[0] if groups == 1 else np.concatenate(parts, axis=-1)
     high, wide = _image_size(layer, x)
     return merged.transpose(0, 2, 1).reshape(len(x), weight.shape[0], high, wide)
