@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -370,7 +371,7 @@ def test_a_convention_without_limits_does_not_wrap_in_silence(b2):
 
 def python(code):
     """Run code in a fresh interpreter: what it sets stays there."""
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120, cwd=tempfile.gettempdir())
 
 
 def test_a_standalone_device_is_refused():
