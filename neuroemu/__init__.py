@@ -9,9 +9,10 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, crossbar, datasets, devices, digital, errors, network, spiking
+from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, save
 from .placement import Placement, place, run
-from .result import Comparison, Result, compare
+from .result import Result
 from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
 from .versions import show_versions
 

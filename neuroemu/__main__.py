@@ -72,10 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def compare_chips(options) -> int:
     """Load, quantize, run on each chip, print and write."""
+    from .comparison import compare
     from .errors import NeuroemuError
-    from .result import compare
     from .transform import calibrate, quantize
 
+    check_options(options)
     chips = chosen_chips(options.chips)
     network, x, y, samples = inputs(options)
     say(f"{network.name}: {network.n_parameters:,} parameters; {len(x):,} inputs; {len(samples):,} for calibration")
@@ -102,6 +103,22 @@ def compare_chips(options) -> int:
     return 1 if refused and options.chips != DEFAULT_CHIPS else 0
 
 
+def check_options(options) -> None:
+    """Refuse what would fail only after the runs."""
+    from ._checks import integer
+    from ._files import check_target, picture_format
+
+    integer(options.images, who="--images", name="N", low=1)
+    integer(options.trials, who="--trials", name="K", low=1)
+    integer(options.seed, who="--seed", name="S", low=0)
+    integer(options.steps, who="--steps", name="T", low=1, high=4096)
+    integer(options.bits, who="--bits", name="B", low=2, high=8)
+    for path in filter(None, (options.csv, options.json, options.plot)):
+        check_target(path)
+    if options.plot:
+        picture_format(options.plot)
+
+
 def chosen_chips(names: str) -> dict:
     """The chips named in a comma-separated list, in any case."""
     from . import chips
@@ -121,15 +138,13 @@ def chosen_chips(names: str) -> dict:
 def inputs(options):
     """(network, x, y, samples): samples are never among the inputs judged."""
     from . import datasets
-    from ._checks import integer
     from .errors import InputError
     from .network import load
 
-    integer(options.images, who="--images", name="N", low=1)
     network = load(options.model) if options.model else datasets.mnist_network()
     x, y = datasets.load_inputs(options.data) if options.data else datasets.mnist_test()
-    if len(x) == 0:
-        raise InputError("--data: x holds no inputs; give at least one")
+    if options.plot and y is None:
+        raise InputError("--plot: --data has no labels y, so there is no accuracy to draw; add y or drop --plot")
     if options.samples:
         samples = datasets.load_inputs(options.samples)[0]
     elif network.samples is not None and not options.data:

@@ -32,6 +32,13 @@ def choice(value, options, *, who: str, name: str):
     return value
 
 
+def instance(value, kind: type, *, who: str, name: str):
+    """`value` if it is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise ArgumentTypeError(f"{who}: {name} must be a {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
 def finite_array(value, *, who: str, name: str, dtype=np.float32, ndim: int | None = None) -> np.ndarray:
     """`value` as a contiguous array of finite numbers."""
     try:
@@ -51,7 +58,10 @@ def finite_array(value, *, who: str, name: str, dtype=np.float32, ndim: int | No
 
 def labels(value, *, n: int, classes: int, who: str) -> np.ndarray:
     """Class labels as int64 of shape (n,), each in 0..classes-1."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ArgumentTypeError(f"{who}: labels must be one integer for each input, got a ragged list") from None
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"{who}: labels must be integers, got dtype {array.dtype}")
     if array.shape != (n,):

@@ -12,6 +12,7 @@ from .errors import InputError
 def replacing(path):
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not."""
     target = Path(path)
+    check_target(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     except OSError as error:
@@ -26,6 +27,22 @@ def replacing(path):
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def check_target(path) -> None:
+    """InputError if `path` is a folder or lies in none."""
+    target = Path(path)
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else "lies in no folder"
+        raise InputError(f"{target}: cannot be written, it {what}; choose a file in an existing folder")
+
+
+def picture_format(path) -> str:
+    """png, svg or pdf by the ending of `path`, or InputError."""
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if ending not in ("png", "svg", "pdf"):
+        raise InputError(f"plot.save: {path} ends in '{ending}'; use .png, .svg or .pdf")
+    return ending
 
 
 def write_text(path, text: str) -> None:

@@ -48,7 +48,8 @@ class Execution:
     )  # powered units by scope, where not one chip of one core a site
     batch: int = 1  # inferences that share a launch; latency is that of the batch
     traces: Mapping[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what should worry the user
+    notes: tuple[str, ...] = ()  # settings and assumptions that the figures rest on
 
 
 @dataclass(frozen=True, kw_only=True)

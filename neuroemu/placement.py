@@ -111,8 +111,8 @@ def run(
         Chips to program, each another draw of programming noise; digital and deterministic chips take one.
     threads : int, optional
         Default: the cores this process may use.
-    progress : bool
-        Show a progress bar on stderr when it is a terminal.
+    progress : bool or callable
+        Show a progress bar on stderr when it is a terminal; or a function (what, done, total) to call.
 
     Returns
     -------

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from ._files import replacing
+from ._files import picture_format, replacing
 from .errors import ArgumentTypeError, InputError
 from .result import Result, si
 
@@ -27,6 +27,8 @@ def energy_accuracy(results) -> Figure:
         Not results, or results without accuracy.
     """
     results = _checked(results)
+    if any(r.energy.total <= 0 for r in results):
+        raise InputError("energy_accuracy: a result used no energy, which a log axis cannot show; leave it out")
     if any(r.accuracy is None for r in results):
         raise InputError("energy_accuracy: a result has no accuracy; run with labels=")
     figure = _figure(10.5, 4.0 + 0.12 * len(results))
@@ -68,6 +70,8 @@ def energy_parts(result: Result) -> Figure:
 
 def tiles(placement) -> Figure:
     """The units of a placement as rectangles, coloured by layer and filled by their utilisation."""
+    if not hasattr(placement, "sites"):
+        raise ArgumentTypeError(f"plot.tiles: got {type(placement).__name__}; give a Placement")
     sites = placement.sites
     layers = list(dict.fromkeys(site.layer for site in sites))
     colours = dict(zip(layers, _colours(len(layers)), strict=True))
@@ -91,11 +95,10 @@ def tiles(placement) -> Figure:
 
 def save(figure: Figure, path) -> None:
     """Write a figure as PNG, SVG or PDF, by the ending of `path`."""
-    ending = str(path).rsplit(".", 1)[-1].lower() if "." in str(path) else ""
-    if ending not in ("png", "svg", "pdf"):
-        raise InputError(f"plot.save: {path} ends in '{ending}'; use .png, .svg or .pdf")
+    if not isinstance(figure, Figure):
+        raise ArgumentTypeError(f"plot.save: got {type(figure).__name__}; give a Figure of this module")
     with replacing(path) as temporary:
-        figure.savefig(temporary, format=ending, dpi=150)
+        figure.savefig(temporary, format=picture_format(path), dpi=150)
 
 
 def _figure(wide: float, high: float) -> Figure:
@@ -107,7 +110,8 @@ def _colours(n: int) -> list[str]:
 
 
 def _checked(results) -> tuple[Result, ...]:
-    results = tuple(getattr(results, "results", results))
+    results = getattr(results, "results", results)
+    results = tuple(results) if hasattr(results, "__iter__") else (results,)
     if not results or not all(isinstance(r, Result) for r in results):
         raise ArgumentTypeError("plot: give one or more Results, as run(...) returns them")
     return results

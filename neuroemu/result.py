@@ -1,9 +1,6 @@
-"""Result: what one network did on one chip. compare: several of them side by side, on the same inputs and labels."""
+"""Result: what one network did on one chip: outputs, accuracy, counts, energy and time."""
 
-import csv
 import html
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
@@ -11,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ._counts import Counts, aligned
+from ._counts import Counts
 from .energy import Energy
-from .errors import ArgumentTypeError, InputError
 
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
@@ -90,6 +86,9 @@ class Result:
     traces : mapping
         What the substrate recorded besides.
     warnings : tuple of str
+        What should worry the user: clipping, overflow, inputs outside the calibrated range.
+    notes : tuple of str
+        Settings and assumptions that the figures rest on.
     seed : int
     versions : mapping
     data_hash : str
@@ -112,6 +111,7 @@ class Result:
     utilisation: float
     traces: Mapping[str, Any]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
     seed: int
     versions: Mapping[str, str]
     data_hash: str
@@ -163,7 +163,7 @@ class Result:
             "dynamic_J": self.energy.dynamic / self.n_images,
             "static_J": self.energy.static / self.n_images,
             "latency_s": self.latency_per_inference,
-            "throughput_per_s": self.throughput,
+            "throughput_per_s": self.throughput if np.isfinite(self.throughput) else None,
             "units": self.n_units,
             "utilisation": self.utilisation,
             "boundary": self.boundary,
@@ -188,102 +188,6 @@ class Result:
         return f"<table><caption>{caption}</caption>{cells}</table>{warned}"
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Results side by side; prints as a table."""
-
-    results: tuple[Result, ...]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """`Result.row()` of each."""
-        return [result.row() for result in self.results]
-
-    def to_csv(self) -> str:
-        """The rows as CSV text with a header."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows()[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
-        return text.getvalue()
-
-    def to_json(self) -> str:
-        """The rows with their counts, energy lines, warnings and versions as JSON text."""
-        found = []
-        for result in self.results:
-            counts = [{"layer": layer, "event": kind, "count": n} for (layer, kind), n in result.counts.items()]
-            lines = [
-                {
-                    "layer": line.layer, "event": line.cost.event, "quantity": line.quantity, "price": line.cost.value,
-                    "unit": line.cost.unit, "joules": line.joules, "kind": line.cost.kind,
-                    "evidence": line.cost.evidence, "source": line.cost.source,
-                }
-                for line in result.energy.lines
-            ]  # fmt: skip
-            extra = {"warnings": list(result.warnings), "versions": dict(result.versions)}
-            found.append({**result.row(), "counts": counts, "energy": lines, **extra})
-        return json.dumps(found, indent=1)
-
-    def _table(self) -> list[tuple[str, ...]]:
-        head = (
-            "network",
-            "chip",
-            "accuracy (95 %)",
-            "over chips",
-            "energy/inf",
-            "static",
-            "latency",
-            "inf/s",
-            "units",
-            "used",
-            "batch",
-        )
-        return [head, *(_columns(result) for result in self.results)]
-
-    def __repr__(self):
-        return aligned(self._table()) + "\n" + "\n".join(self._notes())
-
-    def _notes(self) -> list[str]:
-        first = self.results[0]
-        notes = [
-            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
-            "interval; latency is that of a batch."
-        ]
-        for result in self.results:
-            missing = "; ".join(result.energy.excludes)
-            if missing:
-                notes.append(f"{result.chip_name} leaves out: {missing}.")
-            notes += [f"{result.chip_name}: {text.removeprefix(result.chip_name + ': ')}." for text in result.warnings]
-        return list(dict.fromkeys(notes))
-
-    def _repr_html_(self):
-        head, *rows = self._table()
-        top = "".join(f"<th>{html.escape(c)}</th>" for c in head)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-        notes = "".join(f"<p>{html.escape(n)}</p>" for n in self._notes())
-        return f"<table><tr>{top}</tr>{body}</table>{notes}"
-
-
-def compare(results) -> Comparison:
-    """Set results side by side.
-
-    Raises
-    ------
-    InputError
-        No results, or results of different inputs or labels.
-    """
-    results = tuple(results)
-    if not results or not all(isinstance(result, Result) for result in results):
-        raise ArgumentTypeError("compare: give a list of at least one Result, as run(...) returns them")
-    first = results[0]
-    for other in results[1:]:
-        if other.data_hash != first.data_hash:
-            raise InputError(
-                f"compare: '{other.network_name}' on {other.chip_name} saw other inputs or labels than "
-                f"'{first.network_name}' on {first.chip_name}; run both on the same x and labels"
-            )
-    return Comparison(results)
-
-
 def si(value: float, unit: str) -> str:
     """A number with three digits and an SI prefix: si(1.2e-6, "J") is "1.20 uJ"."""
     if value == 0 or not np.isfinite(value):
@@ -294,40 +198,18 @@ def si(value: float, unit: str) -> str:
     return f"{scaled:.{digits}f} {'afpnum kMGT'[power + 6].strip()}{unit}"
 
 
-def _percent_interval(middle, interval) -> str:
+def percent_interval(middle, interval) -> str:
     return f"{100 * middle:.2f} % [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
-
-
-def _columns(result: Result) -> tuple[str, ...]:
-    scores = result.scores
-    share = result.energy.static / result.energy.total if result.energy.total else 0.0
-    return (
-        result.network_name,
-        result.chip_name,
-        "-" if scores is None else _percent_interval(scores.accuracy, scores.image_interval),
-        f"+-{50 * (scores.chip_interval[1] - scores.chip_interval[0]):.2f} ({result.n_trials})"
-        if result.chip_interval
-        else "-",
-        si(result.energy_per_inference, "J"),
-        f"{share:.0%}",
-        si(result.latency_per_inference, "s"),
-        f"{result.throughput:,.0f}",
-        str(result.n_units),
-        f"{result.utilisation:.0%}",
-        str(result.batch),
-    )
 
 
 def _facts(result: Result) -> dict[str, str]:
     facts = {}
     if result.scores is not None:
         facts["accuracy"] = (
-            _percent_interval(result.accuracy, result.accuracy_interval) + f" over {result.n_images:,} images"
+            percent_interval(result.accuracy, result.accuracy_interval) + f" over {result.n_images:,} images"
         )
     if result.chip_interval is not None:
-        facts["over chips"] = (
-            _percent_interval(result.accuracy, result.chip_interval) + f" over {result.n_trials} chips"
-        )
+        facts["over chips"] = percent_interval(result.accuracy, result.chip_interval) + f" over {result.n_trials} chips"
     per = result.n_images
     facts["energy"] = (
         f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "

@@ -10,7 +10,7 @@ from . import _checks
 from .chip import Chip, Execution, silent
 from .energy import price
 from .errors import ArgumentTypeError, InputError
-from .network.graph import Network
+from .network.graph import INPUT, Network
 from .result import Result, Scores
 from .versions import versions
 
@@ -60,12 +60,25 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         n_units=len(sites),
         utilisation=utilisation(sites),
         traces=execution.traces,
-        warnings=execution.warnings,
+        warnings=(*saturation(network, x), *execution.warnings),
+        notes=execution.notes,
         seed=seed,
         versions=versions(),
         data_hash=data_hash(x, labels),
         trial_outputs=execution.outputs,
     )
+
+
+def saturation(network: Network, x: np.ndarray) -> tuple[str, ...]:
+    """A warning where more than a thousandth of the input values lie outside the input grid."""
+    grid = network.grids.get(INPUT)
+    if grid is None:
+        return ()
+    low, high = (float(grid.scale) * (code - grid.zero_point) for code in (grid.low, grid.high))
+    share = float(np.mean((x < low - 0.51 * grid.scale) | (x > high + 0.51 * grid.scale)))
+    if share < 1e-3:
+        return ()
+    return (f"{share:.1%} of the input values lie outside {low:.4g} to {high:.4g}, what the network was quantized for",)
 
 
 def utilisation(sites) -> float:

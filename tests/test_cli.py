@@ -81,14 +81,38 @@ def test_a_quantized_model_runs(tmp_path):
         (["--images", "0"], "--images: N is 0"),
         (["--model", "/nowhere.onnx"], "/nowhere.onnx"),
         (["--data", "/nowhere.npz"], "no such file"),
-        (["--trials", "0"], "trials is 0"),
-        (["--bits", "9", "--chips", "tpu_v1"], "weight_bits is 9"),
+        (["--trials", "0"], "--trials: K is 0"),
+        (["--steps", "0"], "--steps: T is 0"),
+        (["--csv", "/tmp"], "/tmp: cannot be written, it is a folder"),
+        (["--plot", "a.jpg"], "use .png"),
+        (["--bits", "9"], "--bits: B is 9"),
     ],
 )
 def test_mistakes_give_one_line_and_code_2(arguments, says, capsys):
     assert main([*arguments] + (["--images", "2"] if "--images" not in arguments else [])) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("neuroemu: ")]
-    assert len({line.split(": ", 2)[-1] for line in lines}) >= 1 and says in lines[0]
+    assert len(lines) == 1 and says in lines[0]
+
+
+@pytest.mark.parametrize(
+    "x, y, says",
+    [
+        (np.zeros((5, 1, 28, 28)), np.zeros(9, int), "one label for each of the 5"),
+        (np.float32(3), None, "at least one input"),
+        (np.zeros((0, 1, 28, 28)), None, "at least one input"),
+        (np.zeros((5, 1, 28, 28)), np.int64(3), "one label for each"),
+    ],
+)
+def test_data_that_does_not_fit(tmp_path, capsys, x, y, says):
+    np.savez(tmp_path / "data.npz", **({"x": x} if y is None else {"x": x, "y": y}))
+    assert main(["--data", str(tmp_path / "data.npz"), "--chips", "tpu_v1"]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_plot_needs_labels(tmp_path, capsys):
+    np.savez(tmp_path / "data.npz", x=np.zeros((5, 1, 28, 28)))
+    assert main(["--data", str(tmp_path / "data.npz"), "--plot", str(tmp_path / "a.png")]) == 2
+    assert "no accuracy to draw" in capsys.readouterr().err
 
 
 def test_a_chip_that_cannot_run_the_network_is_named(tmp_path, capsys):

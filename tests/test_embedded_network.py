@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neuroemu import chips, datasets, quantize, run, run_float, run_integer, to_spiking
-from neuroemu.crossbar.chip import ideal
+from neuroemu.crossbar import ideal
 
 pytestmark = pytest.mark.slow
 

@@ -208,3 +208,27 @@ def test_versions_are_told(capsys, results):
     show_versions()
     assert "kernels" in capsys.readouterr().out
     assert set(results[0].versions) == {"neuroemu", "numpy", "python", "machine", "kernels"}
+
+
+def test_inputs_outside_the_grid_are_warned_of(network, images):
+    good = run(network, chips.TPU_V1, images[0])
+    assert good.warnings == () and "batch 1" in good.notes[0]
+    for wild in (-images[0], images[0] * 4):
+        result = run(network, chips.TPU_V1, wild)
+        assert "of the input values lie outside 0 to 255" in result.warnings[0]
+        assert "WARNING" in repr(compare([result]))
+
+
+def test_wrong_objects_give_one_line(network, images):
+    for call in (
+        lambda: quantize(None, samples=images[0]),
+        lambda: to_spiking("net", steps=3, samples=images[0]),
+        lambda: run_integer(None, images[0]),
+        lambda: compare(5),
+        lambda: plot.energy_accuracy(5),
+        lambda: plot.tiles(5),
+        lambda: plot.save(5, "a.png"),
+        lambda: run(network, chips.TPU_V1, images[0][:2], labels=[[1], [2, 3]]),
+    ):
+        with pytest.raises(ArgumentTypeError):
+            call()

@@ -7,8 +7,9 @@ A neuron that resets by subtraction takes two compartments; its arithmetic here 
 """
 
 from ..spiking.arithmetic import LOIHI1
-from ..spiking.chip import Seconds, SpikingChip
+from ..spiking.chip import SpikingChip
 from ..spiking.cores import CoreLimits
+from ..spiking.meter import Seconds
 from .loihi_costs import LOIHI_COSTS, LOIHI_SECONDS
 
 LOIHI = SpikingChip(

@@ -7,13 +7,13 @@ by the integer reference executor, so ideal devices with lossless converters giv
 Not modelled here: wire resistance, ADC nonlinearity, write-verify, sneak currents, temperature.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import _checks, _streams
 from ..chip import Chip, Execution, Progress, Site, silent
-from ..devices import Device
+from ..devices import Device, Ideal
 from ..energy import Counts
 from ..errors import InputError, PlacementError
 from ..network import layers as L
@@ -69,21 +69,26 @@ class CrossbarChip(Chip):
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
+        for name, kind in (("device", Device), ("dac", Dac), ("adc", Adc)):
+            _checks.instance(getattr(self, name), kind, who=who, name=name)
         _checks.integer(self.rows, who=who, name="rows", low=1, high=4096)
         _checks.integer(self.columns, who=who, name="columns", low=1, high=4096)
         if self.cores is not None:
             _checks.integer(self.cores, who=who, name="cores", low=1)
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
-        _checks.real(self.read_seconds, who=who, name="read_seconds", low=0.0)
+        for name in ("read_seconds", "image_seconds", "session_seconds"):
+            _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
         _checks.choice(self.compensation, COMPENSATIONS, who=who, name="compensation")
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
         if not network.quantized or network.spiking:
+            kind = "spiking" if network.spiking else "float"
             raise PlacementError(
-                f"{self.name}: network '{network.name}' is {'spiking' if network.spiking else 'float'}; a crossbar "
-                "holds codes: call quantize(network, ...) and place the result"
+                f"{self.name}: network '{network.name}' is {kind}; a crossbar holds codes: call quantize(network, ...)"
             )
+        if not network.weighted:
+            raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
         sites: list[Site] = []
         for layer in network.weighted:
             matrix = mapping.matrix_of(layer)
@@ -112,7 +117,7 @@ class CrossbarChip(Chip):
                 progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
 
             outputs.append(run_integer(network, x, multiply=multiply, progress=report))
-            counts.append(self._counts(network, engines, sites))
+            counts.append(self._counts(network, engines, sites, len(x)))
             clips.append(self._clipped(engines, sites))
         passes = [self._positions(network, layer) * self.read_seconds for layer in network.weighted]
         return Execution(
@@ -122,6 +127,7 @@ class CrossbarChip(Chip):
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
             warnings=self._warnings(clips),
+            notes=(f"{self.seconds:g} s after programming, compensation '{self.compensation}'",),
         )
 
     def _sampled_rows(self, network) -> dict[str, np.ndarray]:
@@ -137,11 +143,12 @@ class CrossbarChip(Chip):
 
         def record(layer, drive, first):
             rows = mapping.drive_rows(layer, drive)
-            seen[layer.name].append(rows.reshape(-1, rows.shape[-1]))
+            share = -(-E.CALIBRATION_ROWS * len(drive) // len(network.samples))
+            seen[layer.name].append(_spread(rows.reshape(-1, rows.shape[-1]), share))
             return exact_multiply(layer, drive, first)
 
-        run_integer(network, network.samples, multiply=record)
-        return {name: _spread(np.concatenate(parts)) for name, parts in seen.items()}
+        run_integer(network, network.samples, multiply=record, batch=8)  # few at a time: patches take much memory
+        return {name: np.concatenate(parts) for name, parts in seen.items()}
 
     def _engine(self, network, layer, index, sampled_x, seed, trial, threads) -> E.LayerEngine:
         matrix = mapping.matrix_of(layer)
@@ -162,14 +169,18 @@ class CrossbarChip(Chip):
         step = E.adc_steps(
             matrix, tiles, (n_row_tiles, matrix.shape[1]), sampled, self.adc, self._current_unit(widest, largest)
         )
-        back = np.ones((n_row_tiles, matrix.shape[1]), np.float32) if step is None else step.copy()
+        arrays = np.zeros(n_row_tiles, np.int64)
+        back = np.zeros((n_row_tiles, matrix.shape[1]), np.float32)  # 0 where there is no array to read
+        for tile in tiles:
+            arrays[tile.row_tile] += 1
+            back[tile.row_tile, tile.columns] = 1.0 if step is None else step[tile.row_tile, tile.columns]
         streams = tuple(_streams.stream_word(seed, domain, trial, index) for domain in ("read", "slow"))
 
         def build(weights, tables):
             return E.LayerEngine(
                 layer=layer, shape=network.shapes[layer.name], packed=E.pack(weights, high), rows_per_tile=high,
                 n_row_tiles=n_row_tiles, dac=self.dac, dac_scale=scale, adc=self.adc, tables=tables, seed=seed,
-                streams=streams, threads=threads,
+                streams=streams, threads=threads, arrays=arrays,
             )  # fmt: skip
 
         built = build(weights, E.Tables(step, back, np.zeros(matrix.shape[1])))
@@ -189,24 +200,20 @@ class CrossbarChip(Chip):
         size = int(np.prod(network.shapes[layer.name]))
         return size // layer.weight.shape[0]
 
-    def _counts(self, network, engines, sites) -> Counts:
+    def _counts(self, network, engines, sites, images: int) -> Counts:
         pairs = []
         for name, engine in engines.items():
             tiles = [s for s in sites if s.layer == name]
-            tally, vectors = engine.tally, engine.tally.vectors
-            columns = sum(s.columns[1] - s.columns[0] for s in tiles)
-            column_tiles = len({s.columns for s in tiles})
-            adds = columns - engine.packed.M
-            pairs += [(name, self.read_event, vectors * len(tiles)), (name, "dac_drive", tally.drives * column_tiles)]
+            vectors, columns = engine.tally.vectors, sum(s.columns[1] - s.columns[0] for s in tiles)
+            pairs += [(name, self.read_event, vectors * len(tiles)), (name, "dac_drive", engine.tally.drives)]
             if self.adc.bits is not None:
-                pairs += [(name, "adc_conversion", vectors * columns), (name, "adc_clip", tally.adc_clips)]
-            if adds > 0:
-                pairs.append((name, "digital_accumulate", vectors * adds))
+                pairs += [(name, "adc_conversion", vectors * columns), (name, "adc_clip", engine.tally.adc_clips)]
+            written = len({c for s in tiles for c in range(*s.columns)})  # outputs that some array adds to
+            if columns > written:
+                pairs.append((name, "digital_accumulate", vectors * (columns - written)))
         for layer in network.layers:
             if not isinstance(layer, L.Flatten | L.Reshape | L.Transpose):
-                pairs.append(
-                    (layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * _images(engines, network))
-                )
+                pairs.append((layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * images))
         return Counts.from_pairs(pairs)
 
     def _clipped(self, engines, sites) -> dict[str, float]:
@@ -227,26 +234,16 @@ class CrossbarChip(Chip):
         return tuple(found)
 
 
-def _images(engines, network) -> int:
-    """Inputs run, from the vectors that the first layer has seen."""
-    layer = network.weighted[0]
-    return engines[layer.name].tally.vectors // CrossbarChip._positions(network, layer)
-
-
-def _spread(rows: np.ndarray) -> np.ndarray:
-    """At most CALIBRATION_ROWS of the rows that drive anything, evenly spaced."""
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most `most` of the rows that drive anything, evenly spaced."""
     lively = rows[rows.any(axis=1)]
-    lively = lively if len(lively) else rows
-    picks = np.linspace(0, len(lively) - 1, min(len(lively), E.CALIBRATION_ROWS)).astype(int)
+    lively = lively if len(lively) else rows[:1]
+    picks = np.linspace(0, len(lively) - 1, min(len(lively), most)).astype(int)
     return np.ascontiguousarray(lively[picks])
 
 
 def ideal(chip: CrossbarChip) -> CrossbarChip:
     """The same chip with exact cells and lossless converters: the upper bound of its accuracy."""
-    from dataclasses import replace
-
-    from ..devices import Ideal
-
     return replace(
         chip, name=f"{chip.name} (ideal)", device=Ideal(g_max=chip.device.g_max), dac=Dac(bits=None),
         adc=Adc(bits=None), compensation="none", seconds=0.0,

@@ -30,9 +30,7 @@ class Tables:
 class Tally:
     """Events of one layer, added up while it runs."""
 
-    reads: int = 0
-    drives: int = 0
-    dac_clips: int = 0
+    drives: int = 0  # rows driven in one array of each row tile, times the allocated arrays of that row tile
     adc_clips: int = 0
     vectors: int = 0
 
@@ -53,12 +51,14 @@ class LayerEngine:
     seed: int
     streams: tuple[int, int]  # of the fresh and of the slow read noise
     threads: int
+    arrays: np.ndarray  # int, allocated arrays of each row tile
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
         sums = self.read(x, first)
+        self.tally.drives += self._drives(x)
         self.tally.vectors += x.shape[0] * x.shape[1]
         return mapping.from_columns(self.layer, sums / self.dac_scale, self.shape)
 
@@ -66,15 +66,19 @@ class LayerEngine:
         """Column sums (B, P, M), in column-sum units, of row inputs (B, P, K)."""
         out = np.empty((*x.shape[:2], self.packed.M))
         clipped = np.zeros(self.n_row_tiles, np.int64)
-        dac_clips, driven = kernels.crossbar.mvm(
+        kernels.crossbar.mvm(
             self.packed, np.ascontiguousarray(x, np.float32), out, **self._converters(),
             seed=self.seed, stream=self.streams[0], slow_stream=self.streams[1], image_offset=first,
             threads=self.threads, clipped=clipped,
         )  # fmt: skip
-        self.tally.dac_clips += dac_clips
-        self.tally.drives += driven
         self.tally.adc_clips += int(clipped.sum())
         return out + self.tables.offset
+
+    def _drives(self, x: np.ndarray) -> int:
+        """DAC conversions that are not zero, each array's rows counted apart."""
+        live = np.abs(x) * np.float32(self.dac_scale) > 0.5 if self.dac.bits is not None else x != 0
+        by_row = np.count_nonzero(live.reshape(-1, x.shape[-1]), axis=0)
+        return int(np.add.reduceat(by_row, np.arange(0, x.shape[-1], self.rows_per_tile)) @ self.arrays)
 
     def _converters(self) -> dict:
         settings = {}
@@ -106,7 +110,7 @@ def adc_steps(matrix, tiles, shape, sampled: np.ndarray, adc: Adc, current_unit:
     """
     if adc.bits is None:
         return None
-    step = np.ones(shape, np.float32)
+    step = np.ones(shape, np.float32)  # 1 where there is no array; nothing is read there
     for tile in tiles:
         if adc.full_scale is not None:
             full = adc.full_scale / current_unit
@@ -161,7 +165,7 @@ def _read_one_row_tile(engine, weights, rows, row_tile, x) -> np.ndarray:
         layer=engine.layer, shape=engine.shape, packed=pack(alone, len(alone.mean)), rows_per_tile=len(alone.mean),
         n_row_tiles=1, dac=engine.dac, dac_scale=engine.dac_scale, adc=engine.adc, tables=part, seed=engine.seed,
         streams=tuple(_streams.stream_word(engine.seed, "calibrate", row_tile, s & 0xFFFFFFFF) for s in engine.streams),
-        threads=engine.threads,
+        threads=engine.threads, arrays=engine.arrays[one],
     )  # fmt: skip
     return reader.read(x[:, None, :], 0)[:, 0]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import _checks
-from ..errors import FileFormatError, NeuroemuError
+from ..errors import FileFormatError, InputError, NeuroemuError
 from ..network import Network, load
 from ..network._build import one_line
 
@@ -84,8 +84,8 @@ def load_inputs(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
         with open(path, "rb") as raw:
             _check_archive(raw, path)
             with np.load(raw, allow_pickle=False) as file:
-                return file["x"], file["y"] if "y" in file.files else None
-    except FileFormatError:
+                return _checked_pair(file["x"], file["y"] if "y" in file.files else None, path)
+    except NeuroemuError:
         raise
     except FileNotFoundError:
         raise FileFormatError(f"{path}: no such file") from None
@@ -93,6 +93,15 @@ def load_inputs(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
         raise FileFormatError(
             f"{path}: not a readable .npz file ({one_line(error)}); write it with numpy.savez(path, x=x, y=y)"
         ) from error
+
+
+def _checked_pair(x, y, path):
+    """x with at least one input, y with a label for each."""
+    if x.ndim < 1 or not len(x):
+        raise InputError(f"{path}: x has shape {x.shape}; give at least one input along its first axis")
+    if y is not None and y.shape != (len(x),):
+        raise InputError(f"{path}: y has shape {y.shape}; give one label for each of the {len(x)} inputs")
+    return x, y
 
 
 def _check_archive(raw, path) -> None:

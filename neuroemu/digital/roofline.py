@@ -150,7 +150,7 @@ class Roofline(Chip):
                 "host_seconds": self._host_seconds(network, largest),
                 "latency_band": (self.latency(network, largest, high), self.latency(network, largest, low)),
             },
-            warnings=(f"{self.name}: batch {largest}; utilisation {likely:g} of peak is {self._why()}",),
+            notes=(f"batch {largest}; utilisation {likely:g} of peak is {self._why()}",),
         )
 
     def latency(self, network: Network, batch: int, utilisation: float) -> float:

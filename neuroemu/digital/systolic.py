@@ -138,7 +138,7 @@ class SystolicArray(Chip):
                 "layer_seconds": {layer: c[largest] / self.clock_hz for layer, c in cycles.items()},
                 "limit": {p.layer: self._limit(p, largest) for p in products},
             },
-            warnings=(f"{self.name}: batch {largest}; each tile of weights is fetched once a batch",),
+            notes=(f"batch {largest}; each tile of weights is fetched once a batch",),
         )
 
     def cycles(self, product: _work.Product, batch: int) -> int:

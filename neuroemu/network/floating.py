@@ -5,6 +5,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from .. import _checks
 from ..errors import InputError, UnsupportedError
 from . import layers as L
 from . import ops
@@ -38,6 +39,7 @@ def run_float(
     InputError
         Wrong shape, NaN, or a quantized network.
     """
+    _checks.instance(network, Network, who="run_float", name="network")
     if network.quantized or network.spiking:
         raise InputError(f"run_float: network '{network.name}' is quantized or spiking; give the float network")
     x = network.check_input(x, who="run_float")
@@ -52,6 +54,7 @@ def in_batches(run_part, network: Network, x, keep, progress, batch):
     """
     from threadpoolctl import threadpool_limits
 
+    _checks.integer(batch, who="run", name="batch", low=1)
     keep = tuple(keep)
     unknown = [name for name in keep if name not in network.shapes]
     if unknown:

@@ -60,6 +60,10 @@ class Network:
         _checks.choice(self.rounding, ROUNDINGS, who="Network", name="rounding")
         if not self.layers:
             raise InputError(f"Network '{self.name}': it has no layers; give at least one")
+        if np.ndim(self.input_shape) != 1:
+            raise InputError(
+                f"Network '{self.name}': input_shape is {self.input_shape!r}; give a tuple, without the batch"
+            )
         shape = tuple(_checks.integer(n, who="Network", name="input_shape", low=1) for n in self.input_shape)
         object.__setattr__(self, "input_shape", shape)
         object.__setattr__(self, "layers", _linked(self.layers))
@@ -67,10 +71,26 @@ class Network:
         unknown = set(self.grids) - set(self.shapes)
         if unknown:
             raise InputError(f"Network '{self.name}': grids for unknown tensors {sorted(unknown)}")
+        self._check_codes()
         if self.samples is not None:
             samples = self.check_input(self.samples, who=f"Network '{self.name}'").copy()
             samples.flags.writeable = False
             object.__setattr__(self, "samples", samples)
+
+    def _check_codes(self):
+        """Codes and grids belong together: a layer with one has the other on what it reads."""
+        if self.steps is not None:
+            _checks.integer(self.steps, who=f"Network '{self.name}'", name="steps", low=1, high=4096)
+            if INPUT not in self.grids:
+                raise InputError(f"Network '{self.name}': a spiking network needs a grid for 'input'")
+            return
+        for layer in self.weighted:
+            if (layer.weight_grid is not None) != (layer.inputs[0] in self.grids):
+                has, lacks = ("codes", "no grid") if layer.weight_grid is not None else ("real weights", "a grid")
+                raise InputError(
+                    f"Network '{self.name}': layer '{layer.name}' has {has}, its input '{layer.inputs[0]}' {lacks}; "
+                    "quantize the whole network, or decode it"
+                )
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -160,9 +180,15 @@ def sequential(layers, *, input_shape, name: str = "network") -> Network:
 def _linked(layers) -> tuple[L.Layer, ...]:
     """Layers with their inputs filled in; names are checked."""
     known, linked, previous = {INPUT}, [], INPUT
+    if isinstance(layers, str) or not hasattr(layers, "__iter__"):
+        raise ArgumentTypeError(f"Network: layers is {layers!r}; give a tuple of layers")
     for layer in layers:
         if not isinstance(layer, L.Layer):
             raise ArgumentTypeError(f"Network: {type(layer).__name__} is not a layer")
+        if isinstance(layer.inputs, str) or not isinstance(layer.name, str):
+            raise ArgumentTypeError(
+                f"Network: layer {layer.name!r}: its name must be text, its inputs a tuple of names"
+            )
         inputs = tuple(layer.inputs) or (previous,)
         missing = [i for i in inputs if i not in known]
         if missing:

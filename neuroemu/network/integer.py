@@ -12,6 +12,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from .. import _checks
 from ..errors import InputError, UnsupportedError
 from . import fixed_point, floating, ops
 from . import layers as L
@@ -60,6 +61,7 @@ def run_integer(
     InputError
         Wrong shape, NaN, or a network without grids.
     """
+    _checks.instance(network, Network, who="run_integer", name="network")
     if not network.quantized or network.spiking:
         raise InputError(f"run_integer: network '{network.name}' is not quantized; call quantize(network, ...) first")
     if INPUT not in network.grids:

@@ -13,10 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from ..errors import InputError
+from ..errors import ArgumentTypeError, InputError
 from .grids import Grid
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
+
+# Registers of spiking layers, as on Loihi (Davies 2018, doi:10.1109/MM.2018.112130359).
+RESETS = ("zero", "subtract")
+CODINGS = ("direct", "poisson")
+POTENTIAL_UNIT = 64  # thresholds and input codes count in steps of 2^6 potential units
+THRESHOLD_MANTISSA = (1 << 17) - 1
+BIAS_MANTISSA, BIAS_EXPONENT = 4095, 7
+VOLTAGE_MAX = (1 << 23) - 1  # of a potential, either sign
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +54,8 @@ class Weighted(Layer):
         weight = _checks.finite_array(self.weight, who=who, name="weight", dtype=dtype, ndim=ndim).copy()
         if 0 in weight.shape:
             raise InputError(f"{who}: weight has shape {weight.shape}; it must not be empty")
+        if self.weight_grid is not None:
+            _check_weight_grid(who, weight, self.weight_grid)
         weight.flags.writeable = False
         object.__setattr__(self, "weight", weight)
         if self.bias is not None:
@@ -137,12 +147,19 @@ class Reshape(Layer):
 
     shape: tuple[int, ...]
 
+    def __post_init__(self):
+        who = f"Reshape '{self.name}'"
+        object.__setattr__(self, "shape", _integers(self.shape, who, "shape", low=-1))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transpose(Layer):
     """Permutes the axes that follow the batch axis; `axes` counts them from 0."""
 
     axes: tuple[int, ...]
+
+    def __post_init__(self):
+        object.__setattr__(self, "axes", _integers(self.axes, f"Transpose '{self.name}'", "axes", low=0))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -156,6 +173,9 @@ class Concat(Layer):
 
     axis: int = 0
 
+    def __post_init__(self):
+        _checks.integer(self.axis, who=f"Concat '{self.name}'", name="axis", low=0)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Clip(Layer):
@@ -165,7 +185,10 @@ class Clip(Layer):
     high: float = np.inf
 
     def __post_init__(self):
-        if np.isnan(self.low) or np.isnan(self.high) or self.low >= self.high:
+        for field in ("low", "high"):
+            if not np.isinf(_number(getattr(self, field), f"Clip '{self.name}'", field)):
+                _checks.real(getattr(self, field), who=f"Clip '{self.name}'", name=field)
+        if self.low >= self.high:
             raise InputError(f"Clip '{self.name}': low {self.low} must be below high {self.high}")
 
 
@@ -245,6 +268,14 @@ class Encode(Layer):
     initial_voltage: int = 0
     reset: str = "zero"
 
+    def __post_init__(self):
+        who = f"Encode '{self.name}'"
+        _checks.choice(self.coding, CODINGS, who=who, name="coding")
+        _checks.choice(self.reset, RESETS, who=who, name="reset")
+        _checks.integer(self.code_max, who=who, name="code_max", low=1, high=BIAS_MANTISSA)
+        _checks.integer(self.threshold, who=who, name="threshold", low=1, high=VOLTAGE_MAX)
+        _checks.integer(self.initial_voltage, who=who, name="initial_voltage", low=-VOLTAGE_MAX, high=VOLTAGE_MAX)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lif(Layer):
@@ -265,7 +296,23 @@ class Lif(Layer):
     scale: float = 1.0  # real value of one unit of the potential; decodes the output
 
     def __post_init__(self):
-        bias = np.atleast_1d(np.asarray(self.bias, np.int32)).copy()
+        who = f"Lif '{self.name}'"
+        _checks.choice(self.reset, RESETS, who=who, name="reset")
+        if self.threshold is not None:
+            _checks.integer(self.threshold, who=who, name="threshold", low=1, high=VOLTAGE_MAX)
+        for field, low, high in (
+            ("weight_shift", 0, 20),
+            ("current_decay", 0, 4095),
+            ("voltage_decay", 0, 4096),
+            ("refractory", 1, 64),
+            ("initial_voltage", -VOLTAGE_MAX, VOLTAGE_MAX),
+        ):
+            _checks.integer(getattr(self, field), who=who, name=field, low=low, high=high)
+        _checks.real(self.scale, who=who, name="scale")
+        bias = np.atleast_1d(_checks.finite_array(self.bias, who=who, name="bias", dtype=np.float64))
+        if bias.ndim > 1 or (bias != np.rint(bias)).any() or np.abs(bias).max(initial=0) > VOLTAGE_MAX:
+            raise InputError(f"{who}: bias must be whole numbers within +-{VOLTAGE_MAX}, one or one per channel")
+        bias = bias.astype(np.int32)
         bias.flags.writeable = False
         object.__setattr__(self, "bias", bias)
 
@@ -277,7 +324,36 @@ def _require_codes(who, name, array, dtype):
         )
 
 
+def _check_weight_grid(who, codes, grid: Grid):
+    """Weights are symmetric, with one step per output channel or one per layer, and codes that the bits hold."""
+    if grid.zero_point != 0 or grid.axis not in (None, 0):
+        raise InputError(
+            f"{who}: weight_grid has zero_point {grid.zero_point} and axis {grid.axis}; use 0, and 0 or None"
+        )
+    if grid.axis == 0 and len(grid.scale) != len(codes):
+        raise InputError(f"{who}: weight_grid has {len(grid.scale)} steps, the layer has {len(codes)} output channels")
+    if codes.min() < grid.low or codes.max() > grid.high:
+        raise InputError(
+            f"{who}: weight codes span {codes.min()}..{codes.max()}; {grid.bits} bits hold {grid.low}..{grid.high}"
+        )
+
+
+def _integers(values, who, name, *, low) -> tuple[int, ...]:
+    if np.ndim(values) != 1:
+        raise InputError(f"{who}: {name} is {values!r}; give a tuple of integers")
+    return tuple(_checks.integer(int(v) if v == int(v) else v, who=who, name=name, low=low) for v in values)
+
+
+def _number(value, who, name) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"{who}: {name} must be a number, got {value!r}") from None
+
+
 def _pair(value, who, name, *, low):
+    if np.ndim(value) > 1 or isinstance(value, str):
+        raise InputError(f"{who}: {name} is {value!r}; give one number or (height, width)")
     pair = (value, value) if np.ndim(value) == 0 else tuple(value)
     if len(pair) != 2:
         raise InputError(f"{who}: {name} is {value}; give one number or (height, width)")
@@ -287,9 +363,6 @@ def _pair(value, who, name, *, low):
 def _padding(value, who) -> Padding:
     if np.ndim(value) == 0:
         value = ((value, value), (value, value))
-    sides = np.asarray(value)
-    if sides.shape != (2, 2):
+    if isinstance(value[0][0], str) or np.shape(value) != (2, 2):
         raise InputError(f"{who}: padding is {value}; give one number or ((top, bottom), (left, right))")
-    return tuple(
-        tuple(_checks.integer(int(v), who=who, name="padding", low=0, high=1 << 20) for v in row) for row in sides
-    )
+    return tuple(tuple(_checks.integer(v, who=who, name="padding", low=0, high=1 << 20) for v in row) for row in value)

@@ -2,8 +2,19 @@
 
 from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
 from .chip import SpikingChip
+from .cores import CoreLimits
+from .meter import Seconds
 
-__all__ = ["BRIAN2LOIHI", "LOIHI1", "Convention", "LoihiCore", "SpikingChip", "encode_weights"]
+__all__ = [
+    "BRIAN2LOIHI",
+    "LOIHI1",
+    "Convention",
+    "CoreLimits",
+    "LoihiCore",
+    "Seconds",
+    "SpikingChip",
+    "encode_weights",
+]
 
 
 def __getattr__(name):

@@ -5,10 +5,11 @@ output axons allow. Populations are cut from the last to the first: output axons
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .. import _checks
 from ..errors import PlacementError
 from .populations import BlockRows, Population
 
@@ -31,6 +32,10 @@ class CoreLimits:
     synaptic_bits: int = 16384 * 64
     weight_bits: int = 8
     index_bits: int = 10  # target address of a synapse; not needed where an axon reaches every neuron of the core
+
+    def __post_init__(self):
+        for field in fields(self):
+            _checks.integer(getattr(self, field.name), who="CoreLimits", name=field.name, low=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +72,17 @@ def allocate(
         fan_out = np.zeros(population.size, np.int64) if reach is None else reach.sum(axis=1)
         if compartments(population):
             cores[index] = _cut(index, population, fan_out, limits, compartments(population), who)
-            reach = None if population.weights is None else destinations(population.weights, cores[index])
+            reach = (
+                None
+                if population.weights is None
+                else destinations(population.weights, [(core.first, core.stop) for core in cores[index]])
+            )
     return cores
 
 
-def destinations(weights: BlockRows, cores: list[Core]) -> np.ndarray:
-    """Whether each input neuron reaches each core, bool (inputs, cores)."""
-    return np.stack([synapses_into(weights, core.first, core.stop) > 0 for core in cores], axis=1)
+def destinations(weights: BlockRows, ranges: list[tuple[int, int]]) -> np.ndarray:
+    """Whether each input neuron reaches each range (first, stop) of targets, bool (inputs, ranges)."""
+    return np.stack([synapses_into(weights, *span) > 0 for span in ranges], axis=1)
 
 
 def synapses_into(weights: BlockRows, first: int, stop: int) -> np.ndarray:

@@ -15,8 +15,7 @@ from ..network import layers as L
 from .arithmetic import Convention, encode_weights
 from .populations import Population, neuron_numbers
 
-INPUT_UNIT = 64  # potential units of one input code: bias mantissa = code, exponent 6
-NEVER = 64 * (2**17 - 1)  # the largest threshold there is, for neurons that are only read out
+NEVER = L.POTENTIAL_UNIT * L.THRESHOLD_MANTISSA  # the largest threshold there is, for neurons that are only read out
 MANTISSA = 2  # weight mantissa of one weight code: 8-bit weights of mixed sign are even
 
 
@@ -67,7 +66,7 @@ def _encode(population, codes, steps, convention, *, seed, trial, first, threads
     nothing = np.zeros((len(codes), steps, 0), np.uint8)
     empty = np.zeros(0, np.int32)
     unwired = {"indptr": np.zeros(1, np.int32), "target": empty, "row": empty, "weights": np.zeros((1, 1), np.int16)}
-    bias = np.ascontiguousarray(codes * INPUT_UNIT, np.int32)
+    bias = np.ascontiguousarray(codes * L.POTENTIAL_UNIT, np.int32)  # bias mantissa = code, exponent 6
     registers = _Registers(encode.threshold, bias, encode.initial_voltage, encode.reset == "subtract")
     return _kernel(nothing, unwired, registers, convention, threads)[0]
 

@@ -6,7 +6,7 @@ and biases that fit the registers.
 
 import numpy as np
 
-from ..errors import InputError
+from ..network.layers import BIAS_EXPONENT, BIAS_MANTISSA
 
 # Thresholds tried, times the largest activation.
 CANDIDATES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
@@ -16,7 +16,6 @@ CANDIDATES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5,
 MIN_SHIFT, MAX_SHIFT = 6, 14
 SUM_LIMIT = 1 << 21  # synaptic sums stay below Loihi's 21-bit accumulator
 VOLTAGE_LIMIT = 1 << 22
-BIAS_MANTISSA = 4095
 
 
 def fire(inputs: np.ndarray, threshold: float, initial: float, reset: str) -> np.ndarray:
@@ -37,7 +36,7 @@ def balanced_threshold(drive: np.ndarray, goal: np.ndarray, reset: str) -> tuple
     stand for, both in units of the potential. The gain is the least-squares value of one spike at every step; with
     reset to zero it exceeds the threshold, because what a spike overshoots is lost.
     """
-    largest = float(np.quantile(goal, 0.9999))
+    largest = float(np.quantile(goal, 0.9999)) or float(goal.max())
     if largest <= 0:
         silent = 1.0 + float(np.abs(drive).max())  # no activation on the samples
         return silent, silent
@@ -51,30 +50,30 @@ def balanced_threshold(drive: np.ndarray, goal: np.ndarray, reset: str) -> tuple
     return min(found)[1:]
 
 
-def weight_shift(codes: np.ndarray, level: float, steps: int) -> int:
-    """The largest shift, at least MIN_SHIFT, with which no sum, threshold or potential can leave its range."""
+def weight_shift(codes: np.ndarray, bias: np.ndarray, level: float, steps: int) -> int | None:
+    """The largest shift with which no sum, threshold, bias or potential can leave its register; None if there is none.
+
+    MIN_SHIFT is taken even where sums could leave their register in the worst case; the engine counts if they do.
+    """
     worst = int(np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(axis=1).max())
-    shift = MIN_SHIFT
+    largest_bias = float(np.abs(bias).max(initial=0.0))
+
+    def holds(shift):
+        return level * 2.0**shift < VOLTAGE_LIMIT and largest_bias * 2.0**shift <= BIAS_MANTISSA << BIAS_EXPONENT
 
     def fits(shift):
-        return (
-            worst << shift < SUM_LIMIT
-            and worst * steps << shift < 2 * VOLTAGE_LIMIT
-            and level * 2.0**shift < VOLTAGE_LIMIT
-        )
+        return holds(shift) and worst << shift < SUM_LIMIT and worst * steps << shift < 2 * VOLTAGE_LIMIT
 
-    while shift < MAX_SHIFT and fits(shift + 1):
-        shift += 1
-    if level * 2.0**shift >= 2 * VOLTAGE_LIMIT:
-        raise InputError("to_spiking: a threshold needs more than 23 bits; scale the weights of the layer before up")
-    return shift
+    if not holds(MIN_SHIFT):
+        return None
+    return max((shift for shift in range(MIN_SHIFT, MAX_SHIFT + 1) if fits(shift)), default=MIN_SHIFT)
 
 
 def integer_bias(values: np.ndarray) -> np.ndarray:
-    """Biases as mantissa * 2^exponent with one exponent (0..7) for the layer and |mantissa| <= 4095."""
+    """Biases that fit, as mantissa * 2^exponent with one exponent (0..7) for the layer and |mantissa| <= 4095."""
     largest = float(np.abs(values).max(initial=0.0))
     exponent = 0
-    while exponent < 7 and largest > BIAS_MANTISSA << exponent:
+    while exponent < BIAS_EXPONENT and largest > BIAS_MANTISSA << exponent:
         exponent += 1
     mantissa = np.clip(np.rint(values / (1 << exponent)), -BIAS_MANTISSA, BIAS_MANTISSA)
     return (mantissa.astype(np.int64) << exponent).astype(np.int32)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .. import _checks
 from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
@@ -20,6 +21,7 @@ def fold(network: Network) -> Network:
     InputError
         The network is quantized already.
     """
+    _checks.instance(network, Network, who="fold", name="network")
     if network.quantized or network.spiking:
         raise InputError(f"fold: network '{network.name}' is quantized; fold the float network before quantizing")
     layers: dict[str, L.Layer] = {}
@@ -28,7 +30,8 @@ def fold(network: Network) -> Network:
         alone = len(network.readers(layer.inputs[0])) == 1
         layer = replace(layer, inputs=tuple(renamed.get(i, i) for i in layer.inputs))
         source = layers.get(layer.inputs[0])
-        if isinstance(layer, L.BatchNorm | L.Scale) and isinstance(source, L.Weighted) and alone:
+        fits = isinstance(source, L.Weighted) and _same_channels(layer, source, network.shapes[layer.name])
+        if isinstance(layer, L.BatchNorm | L.Scale) and alone and fits:
             del layers[source.name]  # goes to the end of the list, where its last part stood
             layers[source.name] = _absorb(source, *_factor(layer))
             renamed[layer.name] = source.name
@@ -38,6 +41,12 @@ def fold(network: Network) -> Network:
         else:
             layers[layer.name] = layer
     return network.replace(layers=tuple(layers.values()))
+
+
+def _same_channels(layer, source, shape) -> bool:
+    """Whether the channels that `layer` scales are the outputs of `source`: a Dense has them on its last axis."""
+    single = isinstance(layer, L.Scale) and not layer.scale.ndim and not layer.offset.ndim
+    return isinstance(source, L.Conv2d) or len(shape) == 1 or single
 
 
 def _factor(layer):

@@ -24,6 +24,7 @@ def prune(network: Network, *, density: float) -> Network:
     S. Han et al., "Learning both Weights and Connections for Efficient Neural Networks", NeurIPS 2015,
     arXiv:1506.02626.
     """
+    _checks.instance(network, Network, who="prune", name="network")
     density = _checks.real(density, who="prune", name="density", low=0.0, high=1.0)
     layers = tuple(_pruned(layer, density) if isinstance(layer, L.Weighted) else layer for layer in network.layers)
     return network.replace(layers=layers)

@@ -53,6 +53,7 @@ def quantize(
     InputError
         Quantized already, bits out of range, or samples that do not fit.
     """
+    _checks.instance(network, Network, who="quantize", name="network")
     if network.quantized or network.spiking:
         raise InputError(f"quantize: network '{network.name}' is quantized already; start from the float network")
     _checks.integer(weight_bits, who="quantize", name="weight_bits", low=2, high=8)
@@ -75,6 +76,7 @@ def calibrate(network: Network, samples: np.ndarray) -> Network:
 
     `quantize` does this by itself; a network that was read from a quantized file needs it. Use training inputs.
     """
+    _checks.instance(network, Network, who="calibrate", name="network")
     return network.replace(samples=check_samples(samples, network, who="calibrate")[:KEPT_SAMPLES])
 
 
@@ -118,22 +120,29 @@ def grid_for(low: float, high: float, *, bits: int) -> Grid:
 
 
 def _quantized(layer: L.Weighted, in_grid: Grid, bits: int, per_channel: bool) -> L.Weighted:
-    grid = weight_grid(layer.weight, bits=bits, per_channel=per_channel)
+    needed = None
+    if layer.bias is not None:
+        # The bias lives on the grid of the accumulator, whose step follows from the weights; it must fit 32 bits.
+        needed = np.abs(layer.bias.astype(np.float64)) / in_grid.scale
+    grid = weight_grid(layer.weight, bits=bits, per_channel=per_channel, bias=needed)
     bias = None
     if layer.bias is not None:
-        steps = np.rint(layer.bias.astype(np.float64) / (np.asarray(grid.scale) * in_grid.scale))
-        if np.abs(steps).max() >= 2**31:
-            raise InputError(
-                f"{type(layer).__name__} '{layer.name}': the bias needs more than 32 bits beside its weights"
-            )
-        bias = steps.astype(np.int32)
+        steps = layer.bias.astype(np.float64) / (np.asarray(grid.scale) * in_grid.scale)
+        bias = np.rint(steps).astype(np.int32)
     return replace(layer, weight=grid.encode(layer.weight), bias=bias, weight_grid=grid)
 
 
-def weight_grid(weight: np.ndarray, *, bits: int, per_channel: bool) -> Grid:
-    """Symmetric grid whose largest code is max|w|, per output channel (axis 0) or per layer."""
+def weight_grid(weight: np.ndarray, *, bits: int, per_channel: bool, bias: np.ndarray | None = None) -> Grid:
+    """Symmetric grid whose largest code is max|w|, per output channel (axis 0) or per layer.
+
+    `bias`, in units of weight times input code, keeps the step of a channel with tiny weights wide enough for its bias
+    to fit 31 bits, and gives a channel without weights a step that resolves its bias to 20 bits.
+    """
     top = (1 << (bits - 1)) - 1
     largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
-    largest = largest if per_channel else largest.max(keepdims=True)
-    scale = np.where(largest > 0, largest, top) / top  # a channel of zeros: any step will do
+    bias = np.zeros(len(weight)) if bias is None else bias
+    if not per_channel:
+        largest, bias = largest.max(keepdims=True), bias.max(keepdims=True)
+    without = np.where(bias > 0, bias / 2**20, 1.0)
+    scale = np.where(largest > 0, np.maximum(largest / top, bias / 2**30), without)
     return Grid(scale=scale, bits=bits, axis=0) if per_channel else Grid(scale=float(scale[0]), bits=bits)

@@ -19,21 +19,23 @@ from dataclasses import replace
 import numpy as np
 
 from .. import _checks
-from ..errors import InputError, UnsupportedError
+from ..errors import InputError
 from ..network import layers as L
 from ..network import ops
 from ..network.floating import run_float
 from ..network.graph import INPUT, Network
 from ..network.grids import Grid
-from .balance import MIN_SHIFT, VOLTAGE_LIMIT, balanced_threshold, fire, integer_bias, weight_shift
+from ..network.shapes import output_shape
+from .balance import balanced_threshold, fire, integer_bias, weight_shift
 from .calibration import KEPT_SAMPLES, check_samples
 from .quantize import grid_for, weight_grid
+from .stages import Stage, decoded, stages_of
 
-CODINGS = ("direct", "poisson")
-RESETS = ("zero", "subtract")
 BALANCE_SAMPLES, BALANCE_WORK = 256, 2048  # samples used: at most the first, and at most the second over the steps
-INPUT_UNIT = 64  # potential units per input code: biasMant = code, biasExp = 6
+FEWEST_SAMPLES = 8
 INPUT_MAX = 255  # largest input code
+WEIGHT_BITS = (8, 7, 6, 5, 4)  # tried in turn until thresholds and biases fit their registers
+READ_OUT_SHIFT = 7
 
 
 def to_spiking(
@@ -55,7 +57,7 @@ def to_spiking(
     steps : int, 1 to 4096
         Presentation time.
     samples : (S, *input_shape) array
-        Training inputs; thresholds are balanced on the first 2,048 / steps of them, 16 to 256.
+        Training inputs; thresholds are balanced on the first 2,048 / steps of them, 8 to 256.
     coding : {"direct", "poisson"}
         "direct": a compartment per input integrates the input value and fires at a steady rate. "poisson": an
         independent spike each step with probability input / largest input.
@@ -75,16 +77,17 @@ def to_spiking(
     InputError
         Arguments out of range, samples that do not fit, or inputs below zero.
     """
+    _checks.instance(network, Network, who="to_spiking", name="network")
     _checks.integer(steps, who="to_spiking", name="steps", low=1, high=4096)
-    _checks.choice(coding, CODINGS, who="to_spiking", name="coding")
-    _checks.choice(reset, RESETS, who="to_spiking", name="reset")
+    _checks.choice(coding, L.CODINGS, who="to_spiking", name="coding")
+    _checks.choice(reset, L.RESETS, who="to_spiking", name="reset")
     if network.spiking:
         raise InputError(f"to_spiking: network '{network.name}' is spiking already")
     samples = check_samples(samples, network, who="to_spiking")
     real = decoded(network)
-    stages = _stages(real)
+    stages = stages_of(real)
     top = _input_top(network, samples)
-    used = min(BALANCE_SAMPLES, max(16, BALANCE_WORK // steps))
+    used = min(BALANCE_SAMPLES, max(FEWEST_SAMPLES, BALANCE_WORK // steps))
     layers = _convert(real, stages, samples[:used], top, steps, coding, reset)
     code_max = layers[0].code_max
     return Network(
@@ -97,116 +100,14 @@ def to_spiking(
     )
 
 
-def decoded(network: Network) -> Network:
-    """The float network that computes with the real values of a quantized one's codes."""
-    if not network.quantized:
-        return network
-    layers = []
-    for layer in network.layers:
-        if isinstance(layer, L.Weighted):
-            bias = layer.bias
-            if bias is not None:
-                scale = np.asarray(layer.weight_grid.scale) * network.grids[layer.inputs[0]].scale
-                bias = (bias * scale).astype(np.float32)
-            layer = replace(layer, weight=layer.weight_grid.decode(layer.weight), bias=bias, weight_grid=None)
-        layers.append(layer)
-    return network.replace(layers=tuple(layers), grids={})
-
-
-class _Stage:
-    """A weighted layer in real numbers, the rearrangements before it, and the tensor that its neurons stand for."""
-
-    def __init__(self, layer: L.Weighted, before: list[L.Layer], activation: str, gain: float, last: bool):
-        self.layer, self.before, self.activation, self.gain, self.last = layer, before, activation, gain, last
-
-
-def _stages(network: Network) -> list[_Stage]:
-    """The chain of weighted layers, each with the clip that follows it."""
-    stages, before, gain, source = [], [], 1.0, INPUT
-    pending: L.Weighted | None = None
-    for layer in network.layers:
-        if layer.inputs != (source,):
-            raise UnsupportedError(
-                f"to_spiking: {type(layer).__name__} '{layer.name}' branches or joins; only chains of layers convert"
-            )
-        source = layer.name
-        if isinstance(layer, L.Clip):
-            _check_clip(layer, pending)
-            stages.append(_Stage(pending, before, layer.name, gain, False))
-            pending, before, gain = None, [], 1.0
-        elif isinstance(layer, L.Weighted):
-            _check_not_pending(pending, layer)
-            pending = layer
-        elif isinstance(layer, L.AveragePool2d | L.GlobalAveragePool):
-            _check_not_pending(pending, layer)
-            pool, after = _pool_as_conv(layer, network.shapes[layer.inputs[0]])
-            stages.append(_Stage(pool, before, layer.name, gain, False))
-            before, gain = after, 1.0
-        elif isinstance(layer, L.Flatten | L.Reshape | L.Transpose) and pending is None:
-            before = [*before, layer]
-        elif isinstance(layer, L.Scale) and _is_gain(layer) and pending is None:
-            gain *= float(layer.scale)
-        elif isinstance(layer, L.Softmax) and layer.name == network.output:
-            continue  # keeps the order of the classes
-        elif not (isinstance(layer, L.Flatten | L.Reshape) and layer.name == network.output):
-            raise UnsupportedError(
-                f"to_spiking: {type(layer).__name__} '{layer.name}' has no spiking form here; {_remedy(layer)}"
-            )
-    if pending is None:
-        raise UnsupportedError(
-            f"to_spiking: network '{network.name}' does not end with a weighted layer, which the read-out needs"
-        )
-    return [*stages, _Stage(pending, before, pending.name, gain, True)]
-
-
-def _remedy(layer) -> str:
-    if isinstance(layer, L.MaxPool2d):
-        return "train with strided convolutions or average pooling"
-    if isinstance(layer, L.BatchNorm | L.Scale):
-        return "call fold(network) first"
-    return "use a network of Dense, Conv2d, average pooling and Clip (ReLU) layers"
-
-
-def _is_gain(layer: L.Scale) -> bool:
-    return not layer.scale.ndim and not layer.offset.any() and float(layer.scale) > 0
-
-
-def _check_clip(layer: L.Clip, pending):
-    if pending is None or layer.low != 0.0:
-        raise UnsupportedError(f"to_spiking: Clip '{layer.name}' must follow a weighted layer and start at 0 (ReLU)")
-
-
-def _check_not_pending(pending, layer):
-    if pending is not None:
-        raise UnsupportedError(
-            f"to_spiking: '{layer.name}' follows '{pending.name}' without a ReLU between them; merge the two "
-            "or add a Clip(low=0)"
-        )
-
-
-def _pool_as_conv(layer, shape) -> tuple[L.Conv2d, list[L.Layer]]:
-    """Averaging as a depthwise convolution, and the rearrangement that follows it."""
-    channels, high, wide = shape
-    if isinstance(layer, L.GlobalAveragePool):
-        size, stride, after = (high, wide), (1, 1), [] if layer.keep_dims else [L.Flatten(name=layer.name + "/flatten")]
-    else:
-        if layer.padding != ((0, 0), (0, 0)) and not layer.count_padding:
-            raise UnsupportedError(
-                f"to_spiking: AveragePool2d '{layer.name}' divides by less at the border; use padding 0"
-            )
-        size, stride, after = layer.size, layer.stride, []
-    weight = np.full((channels, 1, *size), 1.0 / (size[0] * size[1]), np.float32)
-    padding = getattr(layer, "padding", ((0, 0), (0, 0)))
-    conv = L.Conv2d(name=layer.name + "/sum", weight=weight, stride=stride, padding=padding, groups=channels)
-    return conv, after
-
-
 def _input_top(network: Network, samples) -> float:
     """The input value that fires at every step: the top of the input grid, or the largest sample."""
     if samples.min() < 0:
         raise InputError(
             f"to_spiking: samples go down to {samples.min():.4g}; spikes carry no sign: shift the inputs to start at 0"
         )
+    if not samples.any():
+        raise InputError("to_spiking: samples are all zero; thresholds need inputs that drive the network")
     grid = network.grids.get(INPUT) or grid_for(0.0, float(samples.max()), bits=8)
     return float(grid.scale * (grid.high - grid.zero_point))
 
@@ -222,87 +123,94 @@ def _convert(network, stages, samples, top, steps, coding, reset) -> list[L.Laye
         for mover in stage.before:
             layers.append(replace(mover, inputs=(source,)))
             source = mover.name
-            spikes = np.stack([ops.rearrange(mover, s, _after(mover, s)) for s in spikes])
-        connection = replace(stage.layer, inputs=(source,))
-        weighted, lif, unit, spikes = _stage_layers(
-            connection, stage, unit, spikes, targets[stage.activation], steps, reset
-        )
-        layers += [weighted, lif]
+            spikes = np.stack([ops.rearrange(mover, s, output_shape(mover, [s.shape[1:]])) for s in spikes])
+        stage = replace(stage, layer=replace(stage.layer, inputs=(source,)))
+        if stage.last:
+            layers += _read_out(stage, unit, spikes, steps)
+        else:
+            weighted, lif, unit, spikes = _hidden(stage, unit, spikes, targets[stage.activation], steps, reset)
+            layers += [weighted, lif]
+    for mover in stages[-1].after:
+        layers.append(replace(mover, inputs=(layers[-1].name,)))
     return layers
-
-
-def _after(mover, array):
-    from ..network.shapes import output_shape
-
-    return output_shape(mover, [array.shape[1:]])
 
 
 def _encoder(codes: np.ndarray, steps: int, coding: str, reset: str) -> tuple[L.Encode, np.ndarray, float]:
     """The input layer, its spikes (T, B, ...) on the samples, and the input code that one spike at every step means."""
-    codes = np.rint(codes)
+    codes = np.rint(codes).astype(np.float32)
     if coding == "poisson":
-        encode = L.Encode(
-            name="encode", coding=coding, code_max=INPUT_MAX, threshold=INPUT_MAX * INPUT_UNIT, reset=reset
-        )
+        full = INPUT_MAX * L.POTENTIAL_UNIT
+        encode = L.Encode(name="encode", coding=coding, code_max=INPUT_MAX, threshold=full, reset=reset)
         return encode, np.random.default_rng(0).random((steps, *codes.shape)) * INPUT_MAX < codes, INPUT_MAX
-    drive = np.broadcast_to(codes * INPUT_UNIT, (steps, *codes.shape))
-    level, gain = balanced_threshold(drive, codes * INPUT_UNIT, reset)
+    drive = np.broadcast_to(codes * L.POTENTIAL_UNIT, (steps, *codes.shape))
+    level, gain = balanced_threshold(drive, codes * L.POTENTIAL_UNIT, reset)
     # The comparison is strict, so an input that just reaches the threshold must be let through.
-    threshold = max(1, round(level / INPUT_UNIT) - (reset == "zero")) * INPUT_UNIT
+    threshold = max(1, round(level / L.POTENTIAL_UNIT) - (reset == "zero")) * L.POTENTIAL_UNIT
     initial = threshold // 2
     encode = L.Encode(
         name="encode", coding=coding, code_max=INPUT_MAX, threshold=threshold, initial_voltage=initial, reset=reset
     )
-    return encode, fire(drive, threshold, initial, reset), gain / INPUT_UNIT
+    return encode, fire(drive, threshold, initial, reset), gain / L.POTENTIAL_UNIT
 
 
-def _stage_layers(connection, stage, unit, spikes, target, steps, reset):
+def _hidden(stage: Stage, unit, spikes, target, steps, reset):
     """The integer layers of one stage, the real value of its spikes, and its spikes on the samples."""
-    if stage.last:
-        return _read_out(connection, stage, unit, spikes, steps)
-    weighted, drive, bias, per_code = _driven(connection, stage, unit, spikes, bits=8)
-    codes = weighted.weight
-    goal = target.reshape(target.shape[0], *drive.shape[2:])
-    level, gain = balanced_threshold(drive, goal / per_code, reset)
-    shift = weight_shift(codes, level, steps)
-    threshold = max(1, round(level * 2.0**shift / 64)) * 64
+    for bits in WEIGHT_BITS:
+        weighted, drive, bias, per_code = _driven(stage, unit, spikes, bits=bits)
+        level, gain = balanced_threshold(drive, target.reshape(len(target), *drive.shape[2:]) / per_code, reset)
+        shift = weight_shift(weighted.weight, bias, level, steps)
+        if shift is not None:
+            break
+    else:
+        raise _no_registers(stage)
+    threshold = max(1, round(level * 2.0**shift / L.POTENTIAL_UNIT)) * L.POTENTIAL_UNIT
     initial = threshold // 2
     lif = L.Lif(
         name=stage.activation, threshold=threshold, bias=integer_bias(bias * 2.0**shift), weight_shift=shift,
         initial_voltage=initial, reset=reset, scale=per_code / 2.0**shift,
     )  # fmt: skip
-    return weighted, lif, per_code * gain, fire(drive * 2.0**shift, threshold, initial, reset)
+    return weighted, lif, per_code * gain, fire(drive * np.float32(2.0**shift), threshold, initial, reset)
 
 
-def _read_out(connection, stage, unit, spikes, steps):
-    """The last layer: potentials that add up over the presentation with a factor 2 of room on the samples."""
-    for bits in (8, 7, 6, 5, 4):
-        weighted, drive, bias, per_code = _driven(connection, stage, unit, spikes, bits=bits)
-        largest = float(np.abs(drive.cumsum(axis=0)).max())
-        if largest * 2.0**MIN_SHIFT < VOLTAGE_LIMIT:
+def _read_out(stage: Stage, unit, spikes, steps) -> list[L.Layer]:
+    """The last layer: potentials that add up over the presentation, with a factor 2 of room on the samples."""
+    for bits in WEIGHT_BITS:
+        weighted, drive, bias, per_code = _driven(stage, unit, spikes, bits=bits)
+        largest = float(np.abs(drive.cumsum(axis=0, dtype=np.float64)).max())
+        # The potential needs room for what adds up, the register for the bias; coarser weights need less of both.
+        room = weight_shift(weighted.weight, bias, largest, 1)
+        if room is not None:
             break
-    shift = MIN_SHIFT + (largest * 2.0 ** (MIN_SHIFT + 1) < VOLTAGE_LIMIT)
+    else:
+        raise _no_registers(stage)
+    shift = min(room, READ_OUT_SHIFT)
     lif = L.Lif(
-        name=connection.name + "/potential", threshold=None, bias=integer_bias(bias * 2.0**shift), weight_shift=shift,
+        name=stage.layer.name + "/potential", threshold=None, bias=integer_bias(bias * 2.0**shift), weight_shift=shift,
         scale=per_code / 2.0**shift / steps,
     )  # fmt: skip
-    return weighted, lif, per_code, None
+    return [weighted, lif]
 
 
-def _driven(connection, stage, unit, spikes, *, bits):
+def _no_registers(stage: Stage) -> InputError:
+    return InputError(
+        f"to_spiking: layer '{stage.layer.name}': its biases or activations are too large beside its weights for the "
+        "registers; scale the weights of the layer up and those after it down"
+    )
+
+
+def _driven(stage: Stage, unit, spikes, *, bits):
     """The layer with integer codes, what its neurons receive (T, B, ...), their bias, and the real value of a code."""
-    grid = weight_grid(connection.weight, bits=bits, per_channel=False)
-    codes = grid.encode(connection.weight)
+    layer = stage.layer
+    grid = weight_grid(layer.weight, bits=bits, per_channel=False)
+    codes = grid.encode(layer.weight)
     per_code = grid.scale * unit * stage.gain  # of a spike at every step
-    bias = np.zeros(len(codes)) if connection.bias is None else connection.bias / per_code
-    driven = [_sums(connection, codes, s) for s in spikes]
-    drive = np.stack(driven) + _channels(bias, driven[0].ndim)
-    return replace(connection, weight=codes, weight_grid=grid, bias=None), drive, bias, per_code
-
-
-def _sums(connection, codes, spikes):
-    return ops.weighted_sum(connection, spikes.astype(np.float32), codes.astype(np.float32), ops.exact_product)
-
-
-def _channels(values, ndim):
-    return ops.along_channels(np.asarray(values, np.float64), ndim) if ndim == 4 else np.asarray(values, np.float64)
+    bias = np.zeros(len(codes)) if layer.bias is None else layer.bias / per_code
+    real = codes.astype(np.float32)
+    drive = np.stack([ops.weighted_sum(layer, s.astype(np.float32), real, ops.exact_product) for s in spikes])
+    per_place = bias if drive.ndim == 3 else ops.along_channels(bias, 4)
+    return (
+        replace(layer, weight=codes, weight_grid=grid, bias=None),
+        drive + per_place.astype(np.float32),
+        bias,
+        per_code,
+    )

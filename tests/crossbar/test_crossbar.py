@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroemu import chips, place, prune, quantize, run, run_integer
-from neuroemu.crossbar import Adc, CrossbarChip, Dac, read_per_device
-from neuroemu.crossbar.chip import ideal
+from neuroemu.crossbar import Adc, CrossbarChip, Dac, ideal, read_per_device
 from neuroemu.crossbar.mapping import matrix_of, tiles_of
 from neuroemu.devices import HermesPcm, Ideal, Pcm
 from neuroemu.energy import CostTable
-from neuroemu.errors import InputError, PlacementError
+from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
 
 FREE = CostTable(
@@ -255,3 +254,34 @@ def test_oracle_checks_its_arrays():
         read_per_device(**(good | {"g_plus": -np.ones((3, 2))}), generator=rng)
     with pytest.raises(InputError, match="NaN"):
         read_per_device(**(good | {"g_minus": np.full((3, 2), np.nan)}), generator=rng)
+
+
+def test_counts_leave_out_arrays_that_are_not_there():
+    """Depthwise, 8 channels on 18 x 2 tiles: 4 of 16 tiles hold weights."""
+    weight = np.random.default_rng(0).normal(0, 1, (8, 1, 3, 3))
+    net = sequential([Conv2d(name="dw", weight=weight, groups=8), Flatten(name="f")], input_shape=(8, 6, 6))
+    x = np.random.default_rng(1).uniform(0.1, 1, (5, 8, 6, 6))
+    q = quantize(net, samples=x)
+    assert len(place(q, chip(rows=18, columns=2)).sites) == 4
+    result = run(q, chip(rows=18, columns=2, dac=Dac(bits=None), adc=Adc(bits=None)), x)
+    assert result.counts.total("dac_drive") == 5 * 16 * 72
+    assert result.counts.total("digital_accumulate") == 0
+    noisy, whole = (
+        run(q, chip(rows=rows, columns=columns, adc=Adc(bits=8, noise=3.0)), x).outputs - run_integer(q, x)
+        for rows, columns in ((18, 2), (72, 8))
+    )
+    assert noisy.std() < 1.6 * whole.std()  # no noise from arrays that are not there
+
+
+def test_a_network_without_weights_is_refused():
+    net = sequential([relu(name="r"), Flatten(name="f")], input_shape=(4, 8, 8))
+    with pytest.raises(PlacementError, match="no weights to place"):
+        place(quantize(net, samples=inputs(5)), chip())
+
+
+@pytest.mark.parametrize("fields", [{"device": None}, {"adc": None}, {"dac": 8}, {"image_seconds": "a"}])
+def test_wrong_parts(fields):
+    with pytest.raises(ArgumentTypeError):
+        chip(**fields)
+    with pytest.raises(InputError, match="read_seconds"):
+        chip(read_seconds=0.0)

@@ -130,7 +130,7 @@ def test_partial_last_batch_is_timed_and_counted():
     assert found.counts["head", "kernel_launch"] == 3
     assert found.counts["head", "memory_byte"] == 10 * 59 + 3 * 270
     assert found.counts == run(chip, CNN, x[:8]).counts + run(chip, CNN, x[8:]).counts
-    assert "batch 4" in found.warnings[0]
+    assert "batch 4" in found.notes[0]
     assert found.traces["latency_band"] == (chip.latency(CNN, 4, 1.0), chip.latency(CNN, 4, 0.25))
 
 

@@ -191,7 +191,7 @@ def test_a_larger_batch_shares_the_weights():
     assert (one.batch, eight.batch) == (1, 8)
     assert one.counts.total("weight_byte") == 8 * eight.counts.total("weight_byte")
     assert eight.interval < one.interval / 7
-    assert "batch 1" in one.warnings[0] and eight.traces["batch"] == 8
+    assert "batch 1" in one.notes[0] and eight.traces["batch"] == 8
 
 
 def test_partial_last_batch_is_timed_and_counted():

@@ -364,7 +364,9 @@ def test_no_images_is_no_work(kernel):
 def test_environment_chooses_the_build(wish, expected, tmp_path):
     code = "from neuroemu import kernels as k; print(k.isa(), k.crossbar.__name__.rsplit('_')[-1], k.openmp_enabled())"
     environment = {**os.environ, "NEUROEMU_ISA": wish}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
     if expected:
         assert done.stdout.split() == [expected, expected, str(kernels.openmp_enabled())]
     else:

@@ -61,7 +61,7 @@ def quantized_network():
     layers = (
         L.Dense(name="d", weight=codes(3, 6), bias=np.int32([1, -70000, 5]), weight_grid=weight_grid),
         L.relu(name="r"),
-        L.Dense(name="e", weight=codes(2, 3), weight_grid=Grid(0.07, bits=4)),
+        L.Dense(name="e", weight=codes(2, 3) // np.int8(16), weight_grid=Grid(0.07, bits=4)),
     )
     grids = {"input": Grid(1 / 3, -5), "d": Grid(0.2, -128), "r": Grid(0.2, -128), "e": Grid(0.31, 4, bits=6)}
     samples = floats(7, 6)
@@ -79,6 +79,7 @@ def spiking_network():
         ),
         input_shape=(3,),
         name="spikes",
+        grids={"input": Grid(0.5, zero_point=-128)},
         steps=32,
     )
 

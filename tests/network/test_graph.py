@@ -146,3 +146,55 @@ def test_float_executor_refuses_spiking_layers():
     net = sequential([dense(), Lif(name="lif", threshold=64)], input_shape=(3,))
     with pytest.raises(UnsupportedError, match="spiking chip"):
         run_float(net, np.ones((1, 3)))
+
+
+def quantized(**fields):
+    weight = np.full((2, 3), 5, np.int8)
+    layer = Dense(**({"name": "fc", "weight": weight, "weight_grid": Grid(0.1)} | fields))
+    return Network(layers=(layer,), input_shape=(3,), grids={"input": Grid(1.0), "fc": Grid(1.0)})
+
+
+@pytest.mark.parametrize(
+    "fields, says",
+    [
+        ({"weight_grid": Grid(0.1, zero_point=7)}, "zero_point 7"),
+        ({"weight_grid": Grid([0.1] * 3, axis=1)}, "axis 1"),
+        ({"weight_grid": Grid([0.1] * 3, axis=0)}, "3 steps, the layer has 2"),
+        ({"weight_grid": Grid(0.1, bits=3)}, r"3 bits hold -4\.\.3"),
+        ({"weight_grid": None, "weight": np.ones((2, 3))}, "real weights"),
+    ],
+)
+def test_codes_and_grids_belong_together(fields, says):
+    with pytest.raises(InputError, match=says):
+        quantized(**fields)
+
+
+def test_codes_without_grids_are_refused():
+    with pytest.raises(InputError, match="has codes, its input 'input' no grid"):
+        quantized().replace(grids={})
+    with pytest.raises(InputError, match="needs a grid for 'input'"):
+        sequential([dense()], input_shape=(3,)).replace(steps=5)
+    with pytest.raises(InputError, match="steps is -5"):
+        quantized().replace(steps=-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Network(layers=5, input_shape=(3,)),
+        lambda: Network(layers=(dense(),), input_shape=5),
+        lambda: Clip(name="c", low=None),
+        lambda: Reshape(name="r", shape=5),
+        lambda: Reshape(name="r", shape=(-2, -2)),
+        lambda: Reshape(name="r", shape=(2.5, 2)),
+        lambda: Conv2d(name="c", weight=W, padding="same"),
+        lambda: Conv2d(name="c", weight=W, padding=1.5),
+        lambda: Conv2d(name="c", weight=W, stride="2"),
+        lambda: sequential([dense(name=5)], input_shape=(3,)),
+        lambda: sequential([dense(inputs="input")], input_shape=(3,)),
+    ],
+)
+def test_wrong_kinds_of_arguments_give_one_line(make):
+    with pytest.raises((InputError, ArgumentTypeError)) as caught:
+        make()
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neuroemu import chips, place, run, to_spiking
-from neuroemu.errors import PlacementError
+from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Conv2d, Dense, Encode, Flatten, Grid, Lif, Network, Transpose, relu, sequential
 from neuroemu.network.ops import exact_product, weighted_sum
 from neuroemu.spiking.cores import CoreLimits, allocate, synapses_into
@@ -226,7 +226,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_remedy():
     "fields, says",
     [
         ({"threshold": 100}, "64 times a mantissa"),
-        ({"threshold": 64 << 17}, "64 times a mantissa"),
+        ({"threshold": (64 << 17) - 1}, "64 times a mantissa"),
         ({"bias": [4095 * 128 + 128] * 4}, "bias 524288 is not"),
         ({"bias": [0, 0, 4096 + 1, 0]}, "bias 4097 is not"),
         ({"weight_shift": 15}, "wgtExp 8"),
@@ -257,3 +257,81 @@ def test_pruning_saves_energy_and_memory():
         run(half, chips.LOIHI, x).energy.by_part()["synapse"]
         < 0.6 * run(full, chips.LOIHI, x).energy.by_part()["synapse"]
     )
+
+
+@pytest.mark.parametrize("limits", [CoreLimits(), CoreLimits(compartments=5)])
+def test_time_is_that_of_the_longest_core_in_each_step(limits):
+    """The step model, written out for each image, step and core."""
+    net, x = spiking_net(), inputs(3)
+    chip = replace(chips.LOIHI, limits=limits)
+    sites, times = place(net, chip).sites, chip.step_times
+    _, fired = plain_run(net, x)
+    order = ["encode", "conv", "hidden", "out"]
+    found = populations(net)
+    result = run(net, chip, x)
+    counts = result.counts.by_layer()
+    spikes = {}  # (T, B, N) in the order of the neurons, channel last
+    for name in order[:3]:
+        s = fired[name]
+        spikes[name] = s.transpose(0, 1, 3, 4, 2).reshape(STEPS, len(x), -1) if s.ndim == 5 else s
+    seconds = 0.0
+    for b in range(len(x)):
+        for step in range(STEPS + 3):
+            spent = []
+            for site in sites:
+                layer = order.index(site.layer)
+                local, n = step - layer, site.rows[1] - site.rows[0]
+                if not 0 <= local < STEPS:
+                    spent.append(n * times.neuron_update_inactive)
+                    continue
+                active = counts[site.layer]["neuron_update_active"] / (len(x) * STEPS * found[layer].size)
+                spent.append(n * (active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive))
+                if layer:
+                    synapses = synapses_into(found[layer].weights, *site.rows)
+                    before = spikes[order[layer - 1]][local, b, : len(synapses)]
+                    spent[-1] += (before * synapses).sum() * times.synaptic_op
+            seconds += max(spent)
+    tiles = -(-len(sites) // 4)
+    barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * (tiles - 1) / 31
+    expected = seconds / len(x) + (STEPS + 3) * barrier
+    assert result.latency_per_inference == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"mesh": (0, 4)}, "mesh is 0"),
+        ({"mesh": None}, "width, height"),
+        ({"mesh": (1, 1)}, "cores is 128; allowed: 1 to 4"),
+        ({"compartments_to_subtract": 0}, "compartments_to_subtract"),
+    ],
+)
+def test_chips_are_checked(change, says):
+    with pytest.raises(InputError, match=says):
+        replace(chips.LOIHI, **change)
+
+
+@pytest.mark.parametrize(
+    "fields, error",
+    [
+        ({"reset": "hard"}, InputError),
+        ({"threshold": 64 << 17}, InputError),
+        ({"current_decay": 9000}, InputError),
+        ({"voltage_decay": -5}, InputError),
+        ({"refractory": 0}, InputError),
+        ({"scale": np.nan}, InputError),
+        ({"bias": 1.7}, InputError),
+        ({"bias": np.nan}, InputError),
+        ({"initial_voltage": 2**40}, InputError),
+        ({"weight_shift": "7"}, ArgumentTypeError),
+    ],
+)
+def test_neurons_are_checked(fields, error):
+    with pytest.raises(error):
+        Lif(**({"name": "lif", "threshold": 64} | fields))
+
+
+@pytest.mark.parametrize("fields", [{"coding": "rate"}, {"code_max": -3}, {"reset": "foo"}, {"threshold": 0}])
+def test_encoders_are_checked(fields):
+    with pytest.raises(InputError):
+        Encode(**({"name": "e", "coding": "direct", "code_max": 255, "threshold": 64} | fields))

@@ -187,3 +187,27 @@ def test_other_bad_arguments():
         prune(q, density=1.5)
     with pytest.raises(InputError, match=r"50.0 to 100.0"):
         Percentile(20)
+
+
+def test_fold_leaves_a_dense_layer_over_several_rows_alone():
+    """A BatchNorm scales axis 0 after the batch; the outputs of a Dense on (S, in) are its last axis."""
+    random = np.random.default_rng(0)
+    norm = BatchNorm(
+        name="bn", gamma=random.normal(1, 0.3, 4), beta=random.normal(0, 1, 4), mean=np.zeros(4), variance=np.ones(4)
+    )
+    net = sequential([Dense(name="fc", weight=random.normal(0, 1, (4, 3))), norm], input_shape=(4, 3))
+    x = random.normal(0, 1, (5, 4, 3))
+    np.testing.assert_allclose(run_float(fold(net), x), run_float(net, x), rtol=1e-5, atol=1e-5)
+    doubled = sequential([Dense(name="fc", weight=np.ones((2, 3))), Scale(name="s", scale=2.0)], input_shape=(4, 3))
+    assert [layer.name for layer in fold(doubled).layers] == ["fc"]
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-20])
+def test_channels_without_weights_keep_their_bias(weight):
+    net = sequential([Dense(name="fc", weight=[[0.5, -0.25], [weight, weight]], bias=[0.1, 0.4])], input_shape=(2,))
+    x = np.random.default_rng(0).uniform(0, 255, (50, 2))
+    out = run_integer(quantize(net, samples=x), x)
+    assert out[:, 1] == pytest.approx(0.4, abs=0.5)  # half an output step
+    lone = sequential([Dense(name="fc", weight=[[weight, weight]], bias=[0.4])], input_shape=(2,))
+    np.testing.assert_allclose(run_integer(quantize(lone, samples=x), x), 0.4, rtol=0.01)
+    np.testing.assert_allclose(run_integer(quantize(prune(lone, density=0.0), samples=x), x), 0.4, rtol=0.01)

@@ -154,3 +154,51 @@ def test_bad_arguments(options, says):
     snn = to_spiking(net(), steps=8, samples=blobs(10))
     with pytest.raises(InputError, match="spiking already"):
         to_spiking(snn, steps=8, samples=blobs(10))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 32])
+def test_large_biases_get_coarser_weights_and_are_not_clipped(steps):
+    random = np.random.default_rng(0)
+    net = sequential(
+        [
+            Dense(name="a", weight=random.uniform(0, 0.5, (3, 2)) / 255, bias=[1.0, 1.2, 1.5]),
+            relu(name="r"),
+            Dense(name="b", weight=random.normal(0, 1, (2, 3)), bias=[3.0, -2.0]),
+        ],
+        input_shape=(2,),
+    )
+    x = random.uniform(0, 255, (40, 2))
+    snn = to_spiking(net, steps=steps, samples=x, reset="subtract")
+    first = snn.layer("r")
+    np.testing.assert_allclose(first.bias * first.scale, [1.0, 1.2, 1.5], rtol=0.02)
+    last = snn.layers[-1]
+    np.testing.assert_allclose(last.bias * last.scale * steps, [3.0, -2.0], rtol=0.02)
+
+
+def test_biases_that_no_register_holds_are_refused():
+    net = sequential([Dense(name="a", weight=[[1e-7, 2e-7]], bias=[3.0])], input_shape=(2,))
+    with pytest.raises(InputError, match="layer 'a': its biases or activations are too large"):
+        to_spiking(net, steps=8, samples=np.full((5, 2), 200.0))
+
+
+def test_a_convolution_may_be_the_last_layer():
+    random = np.random.default_rng(0)
+    network = sequential(
+        [
+            Conv2d(name="a", weight=random.normal(0, 0.01, (4, 2, 3, 3))),
+            relu(name="r"),
+            Conv2d(name="b", weight=random.normal(0, 0.3, (3, 4, 6, 6))),
+            Flatten(name="f"),
+            Softmax(name="s"),
+        ],
+        input_shape=(2, 8, 8),
+    )
+    x = blobs(40)
+    result = run(to_spiking(network, steps=64, samples=blobs(60, 1), reset="subtract"), chips.LOIHI, x)
+    assert result.outputs.shape == (40, 3)
+    assert (result.predictions == run_float(network, x).argmax(axis=1)).mean() > 0.8
+
+
+def test_silent_samples_are_refused():
+    with pytest.raises(InputError, match="all zero"):
+        to_spiking(net(), steps=8, samples=np.zeros((4, 2, 8, 8)))

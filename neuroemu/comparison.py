@@ -1,0 +1,130 @@
+"""compare: several results side by side, on the same inputs and labels; printed, or written as CSV or JSON."""
+
+import csv
+import html
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ._counts import aligned
+from .errors import ArgumentTypeError, InputError
+from .result import Result, percent_interval, si
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Results side by side; prints as a table."""
+
+    results: tuple[Result, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """`Result.row()` of each."""
+        return [result.row() for result in self.results]
+
+    def to_csv(self) -> str:
+        """The rows as CSV text with a header."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows()[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows())
+        return text.getvalue()
+
+    def to_json(self) -> str:
+        """The rows with their counts, energy lines, warnings and versions as JSON text."""
+        found = []
+        for result in self.results:
+            counts = [{"layer": layer, "event": kind, "count": n} for (layer, kind), n in result.counts.items()]
+            lines = [
+                {
+                    "layer": line.layer, "event": line.cost.event, "quantity": line.quantity, "price": line.cost.value,
+                    "unit": line.cost.unit, "joules": line.joules, "kind": line.cost.kind,
+                    "evidence": line.cost.evidence, "source": line.cost.source,
+                }
+                for line in result.energy.lines
+            ]  # fmt: skip
+            told = {"warnings": list(result.warnings), "notes": list(result.notes)}
+            extra = {**told, "excludes": list(result.energy.excludes), "versions": dict(result.versions)}
+            found.append({**result.row(), "counts": counts, "energy": lines, **extra})
+        return json.dumps(found, indent=1, allow_nan=False)
+
+    def _table(self) -> list[tuple[str, ...]]:
+        head = (
+            "network",
+            "chip",
+            "accuracy (95 %)",
+            "over chips",
+            "energy/inf",
+            "static",
+            "latency",
+            "inf/s",
+            "units",
+            "used",
+            "batch",
+        )
+        return [head, *(_columns(result) for result in self.results)]
+
+    def __repr__(self):
+        return aligned(self._table()) + "\n" + "\n".join(self._notes())
+
+    def _notes(self) -> list[str]:
+        first = self.results[0]
+        notes = [
+            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
+            "interval; latency is that of a batch."
+        ]
+        for result in self.results:
+            missing = "; ".join(result.energy.excludes)
+            if missing:
+                notes.append(f"{result.chip_name} leaves out: {missing}.")
+            notes += [f"{result.chip_name}: {text}." for text in result.notes]
+            notes += [f"{result.chip_name}: WARNING: {text}." for text in result.warnings]
+        return list(dict.fromkeys(notes))
+
+    def _repr_html_(self):
+        head, *rows = self._table()
+        top = "".join(f"<th>{html.escape(c)}</th>" for c in head)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        notes = "".join(f"<p>{html.escape(n)}</p>" for n in self._notes())
+        return f"<table><tr>{top}</tr>{body}</table>{notes}"
+
+
+def compare(results) -> Comparison:
+    """Set results side by side.
+
+    Raises
+    ------
+    InputError
+        No results, or results of different inputs or labels.
+    """
+    results = (results,) if isinstance(results, Result) or not hasattr(results, "__iter__") else tuple(results)
+    if not results or not all(isinstance(result, Result) for result in results):
+        raise ArgumentTypeError("compare: give a list of at least one Result, as run(...) returns them")
+    first = results[0]
+    for other in results[1:]:
+        if other.data_hash != first.data_hash:
+            raise InputError(
+                f"compare: '{other.network_name}' on {other.chip_name} saw other inputs or labels than "
+                f"'{first.network_name}' on {first.chip_name}; run both on the same x and labels"
+            )
+    return Comparison(results)
+
+
+def _columns(result: Result) -> tuple[str, ...]:
+    scores = result.scores
+    share = result.energy.static / result.energy.total if result.energy.total else 0.0
+    return (
+        result.network_name,
+        result.chip_name,
+        "-" if scores is None else percent_interval(scores.accuracy, scores.image_interval),
+        f"+-{50 * (scores.chip_interval[1] - scores.chip_interval[0]):.2f} ({result.n_trials})"
+        if result.chip_interval
+        else "-",
+        si(result.energy_per_inference, "J"),
+        f"{share:.0%}",
+        si(result.latency_per_inference, "s"),
+        f"{result.throughput:,.0f}",
+        str(result.n_units),
+        f"{result.utilisation:.0%}",
+        str(result.batch),
+    )

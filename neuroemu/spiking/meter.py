@@ -1,0 +1,150 @@
+"""Meter: the events and the time of a spiking network on its cores, added up while batches run.
+
+Enter spikes of every neuron and the kernel's counts; leave Counts, seconds and warnings. A step lasts as long as the
+core that takes longest for its neuron updates and its synaptic operations, plus the barrier. Layer l works in steps
+l to l + T; a core whose layer waits or has finished updates its neurons as inactive ones and integrates nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..chip import Site
+from ..energy import Counts
+from ..kernels.events_reference import COUNT_NAMES
+from . import cores as C
+from .arithmetic import Convention
+from .populations import Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seconds:
+    """Times of the step model, in seconds."""
+
+    synaptic_op: float
+    neuron_update_active: float
+    neuron_update_inactive: float
+    barrier_one_tile: float
+    barrier_all_tiles: float
+
+
+class Meter:
+    """Adds up events of one run; `positions` gives the mesh position of a core."""
+
+    def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], steps: int, positions):
+        self.found, self.sites, self.each, self.positions = found, sites, each, positions
+        self.steps, self.total_steps = steps, steps + len(found) - 1
+        self.images = 0
+        self.spikes_out = [0] * len(found)
+        self.synapses = [0] * len(found)  # operations on stored synapses; a zero weight is not stored
+        self.counts = [dict.fromkeys(COUNT_NAMES, 0) for _ in found]
+        self.messages = [np.zeros(3, np.int64) for _ in found]  # deliveries, hops east-west, hops north-south
+        self.busy = 0.0  # seconds of the longest core, summed over steps and images
+        self.routes = [self._routes(index) for index in range(len(found))]
+        self.fan = [self._fan(index) for index in range(len(found))]
+
+    def _routes(self, index) -> np.ndarray | None:
+        """(neurons, 3): deliveries and hops of one spike of each neuron; None where spikes leave no core."""
+        if index + 1 == len(self.found) or not self.sites[index]:
+            return None
+        following = self.sites[index + 1]
+        reach = C.destinations(self.found[index + 1].weights, [site.rows for site in following])
+        reach = np.pad(reach, ((0, self.found[index].size - len(reach)), (0, 0)))
+        place = [self.positions(site.unit) for site in following]
+        routes = np.zeros((self.found[index].size, 3), np.int64)
+        for site in self.sites[index]:
+            mine, own = slice(*site.rows), self.positions(site.unit)
+            hops = np.array([[1, abs(x - own[0]), abs(y - own[1])] for x, y in place])
+            routes[mine] = reach[mine].astype(np.int64) @ hops
+        return routes
+
+    def _fan(self, index) -> np.ndarray | None:
+        """(inputs, cores) float32: synapses from each input into each core of a population."""
+        weights = self.found[index].weights
+        if weights is None:
+            return None
+        fan = np.stack([C.synapses_into(weights, *site.rows) for site in self.sites[index]], axis=1).astype(np.float32)
+        return np.pad(fan, ((0, self.found[index - 1].size - len(fan)), (0, 0)))
+
+    def add(self, activity, images: int, times: Seconds):
+        """Count one batch."""
+        self.images += images
+        longest = np.zeros((images, self.total_steps))
+        for index, happened in enumerate(activity):
+            self.spikes_out[index] += happened.counts["output_spikes"]
+            for name, n in happened.counts.items():
+                self.counts[index][name] += n
+            fired = happened.spikes.sum(axis=(0, 1), dtype=np.int64)  # by neuron
+            if self.routes[index] is not None:
+                self.messages[index] += fired @ self.routes[index]
+            if index + 1 < len(activity):
+                self.synapses[index + 1] += int(fired @ self.fan[index + 1].sum(axis=1).astype(np.int64))
+            if self.sites[index]:
+                before = activity[index - 1].spikes if index else None
+                np.maximum(longest, self._core_seconds(index, before, happened.counts, images, times), out=longest)
+        self.busy += float(longest.sum())
+
+    def _core_seconds(self, index, spikes_in, counts, images, times: Seconds) -> np.ndarray:
+        """(images, total steps): seconds of the longest core of one population in each step."""
+        size = np.array([site.rows[1] - site.rows[0] for site in self.sites[index]]) * self.each[index]
+        active = counts["active_updates"] / (images * self.steps * self.found[index].size)
+        update = active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive
+        window = np.broadcast_to(size * update, (images, self.steps, len(size)))
+        if spikes_in is not None:
+            window = window + (spikes_in.astype(np.float32) @ self.fan[index]) * times.synaptic_op
+        seconds = np.full((images, self.total_steps), size.max() * times.neuron_update_inactive)
+        seconds[:, index : index + self.steps] = window.max(axis=2)
+        return seconds
+
+    def _idle(self, index) -> int:
+        """Updates of neurons outside their window, over all images."""
+        return self.found[index].size * (len(self.found) - 1) * self.images if self.sites[index] else 0
+
+    def event_counts(self, runs: int) -> Counts:
+        """Events of all images of one trial."""
+        pairs = []
+        for index, population in enumerate(self.found):
+            name, seen, each = population.name, self.counts[index], self.each[index]
+            if not self.sites[index]:
+                pairs.append((name, "input_spike", seen["output_spikes"]))
+                continue
+            deliveries, east_west, north_south = map(int, self.messages[index])
+            pairs += [
+                (name, "neuron_update_active", each * seen["active_updates"]),
+                (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self._idle(index))),
+                (name, "synaptic_op", self.synapses[index]),
+                (name, "spike_within_tile", deliveries),
+                (name, "hop_east_west", east_west),
+                (name, "hop_north_south", north_south),
+            ]
+        pairs.append((self.found[0].name, "barrier_sync", self.total_steps * self.images))
+        return Counts.mean([Counts.from_pairs(pairs)] + [Counts()] * (runs - 1))
+
+    def seconds(self, times: Seconds, cores_per_tile: int, tiles: int) -> float:
+        """Time of all images: the longest core and a barrier in each step."""
+        used = -(-sum(map(len, self.sites)) // cores_per_tile)
+        share = (used - 1) / max(1, tiles - 1)
+        barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * share
+        return self.busy + self.images * self.total_steps * barrier
+
+    def check(self, convention: Convention, who: str):
+        """Refuse results of numbers that outgrew the kernel where the convention sets no limit."""
+        for population, seen in zip(self.found, self.counts, strict=True):
+            name = f"{who}: layer '{population.name}'"
+            convention.check_overflow(seen["q_wraps"], seen["u_wraps"], seen["v_clips"], who=name)
+
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each layer whose numbers left their range."""
+        found = []
+        for population, seen in zip(self.found, self.counts, strict=True):
+            bad = {key: seen[key] for key in ("q_wraps", "u_wraps", "v_clips") if seen[key]}
+            if bad:
+                text = ", ".join(f"{n:,} {key.replace('_', ' ')}" for key, n in bad.items())
+                found.append(
+                    f"layer '{population.name}': {text}; its weights or biases are too large for the registers"
+                )
+        if self.spikes_out[-1]:
+            n = f"{self.spikes_out[-1]:,}"
+            name = self.found[-1].name
+            found.append(f"layer '{name}': the read-out passed the largest threshold {n} times and was reset")
+        return tuple(found)
