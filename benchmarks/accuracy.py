@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 import neuroemu as ne
-from neuroemu.crossbar.chip import ideal
+from neuroemu.crossbar import ideal
 
 
 def rows(n_images: int, n_chips: int):
