@@ -102,7 +102,7 @@ def run(
     network : Network
         Quantized for crossbars and digital chips, from `to_spiking` for spiking chips.
     chip : Chip
-    x : (B, *network.input_shape) array
+    x : ``(B, *network.input_shape)`` array
     labels : (B,) integers, optional
         Without them the accuracy is None.
     seed : int, 0 to 2^63 - 1

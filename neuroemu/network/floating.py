@@ -23,7 +23,7 @@ def run_float(
     ----------
     network : Network
         Not quantized.
-    x : (B, *input_shape) array
+    x : ``(B, *input_shape)`` array
         Finite real numbers.
     keep : names of tensors to return as well
     batch : int
@@ -31,7 +31,7 @@ def run_float(
 
     Returns
     -------
-    outputs : (B, *output_shape) float32
+    outputs : ``(B, *output_shape)`` float32
     kept : dict of name -> array, only if `keep` names any
 
     Raises

@@ -37,7 +37,7 @@ class Network:
     rounding : {"half_even", "tflite"}
         How an accumulator becomes a code: float32 multiplier and round half to even (ONNX), or TFLite's fixed-point
         multiplier with rounding half away from zero.
-    samples : array (S, *input_shape) or None
+    samples : array ``(S, *input_shape)`` or None
         Inputs kept by `quantize`; chips calibrate converter ranges and drift compensation on them. Training data.
     steps : int or None
         Presentation time of a spiking network, in steps; None for others.

@@ -45,7 +45,7 @@ def run_integer(
     ----------
     network : Network
         Quantized.
-    x : (B, *input_shape) array
+    x : ``(B, *input_shape)`` array
         Real inputs; the input grid encodes them.
     multiply : callable (layer, drive, first) -> accumulators
         Computes the weighted sums; see `exact_multiply`. Results are rounded to the nearest integer.
@@ -53,7 +53,7 @@ def run_integer(
 
     Returns
     -------
-    outputs : (B, *output_shape) float32
+    outputs : ``(B, *output_shape)`` float32
     kept : dict of name -> array, only if `keep` names any
 
     Raises

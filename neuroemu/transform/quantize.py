@@ -37,7 +37,7 @@ def quantize(
         Float; batch normalisation is folded first.
     weight_bits, activation_bits : int, 2 to 8
         The input and the output tensor keep 8 bits.
-    samples : (S, *input_shape) array
+    samples : ``(S, *input_shape)`` array
         Training inputs to calibrate on; some are kept in the network for chips to calibrate on.
     calibration : MinMax or Percentile, default MinMax()
     per_channel : bool

@@ -56,7 +56,7 @@ def to_spiking(
         Average pooling becomes a layer of neurons; max pooling and additions are refused.
     steps : int, 1 to 4096
         Presentation time.
-    samples : (S, *input_shape) array
+    samples : ``(S, *input_shape)`` array
         Training inputs; thresholds are balanced on the first 2,048 / steps of them, 8 to 256.
     coding : {"direct", "poisson"}
         "direct": a compartment per input integrates the input value and fires at a steady rate. "poisson": an
