@@ -13,6 +13,7 @@ from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, save
 from .placement import Placement, place, run
 from .result import Result
+from .sweeps import Sweep, sweep
 from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
 from .versions import show_versions
 
@@ -23,6 +24,7 @@ __all__ = [
     "Percentile",
     "Placement",
     "Result",
+    "Sweep",
     "calibrate",
     "chips",
     "compare",
@@ -44,6 +46,7 @@ __all__ = [
     "save",
     "show_versions",
     "spiking",
+    "sweep",
     "to_spiking",
 ]
 

@@ -7,6 +7,7 @@ from matplotlib.patches import Patch, Rectangle
 from ._files import picture_format, replacing
 from .errors import ArgumentTypeError, InputError
 from .result import Result, si
+from .sweeps import Sweep
 
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#545863", "#00798c", "#8d6a9f")
 
@@ -65,6 +66,36 @@ def energy_parts(result: Result) -> Figure:
     axes.set_xlabel("energy of an inference (J)")
     axes.set_title(f"{result.network_name} on {result.chip_name}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def sweep(sweeps, *, logarithmic: bool = False) -> Figure:
+    """Accuracy over what a sweep varied; bars are 95 % intervals over chips, or over images with one chip.
+
+    Parameters
+    ----------
+    sweeps : Sweep, or dict of label -> Sweep
+    logarithmic : bool
+        Logarithmic horizontal axis.
+    """
+    named = sweeps if isinstance(sweeps, dict) else {"": sweeps}
+    if not named or not all(isinstance(one, Sweep) for one in named.values()):
+        raise ArgumentTypeError("plot.sweep: give a Sweep, or a dict of label -> Sweep")
+    figure = _figure(5.2, 3.6)
+    axes = figure.subplots()
+    for (label, one), colour in zip(named.items(), _colours(len(named)), strict=True):
+        accuracy = 100 * one.column("accuracy")
+        if np.isnan(accuracy).any():
+            raise InputError(f"plot.sweep: '{label or one.name}' has no accuracy; run with labels=")
+        chips = not np.isnan(one.column("chips_low")).any()
+        low, high = (100 * one.column(f"{'chips' if chips else 'accuracy'}_{end}") for end in ("low", "high"))
+        values = [float(v) for v in one.values]
+        axes.plot(values, accuracy, "o-", color=colour, label=label, ms=4)
+        axes.fill_between(values, low, high, color=colour, alpha=0.2, lw=0)
+    axes.set(xlabel=next(iter(named.values())).name, ylabel="accuracy (%)", xscale="log" if logarithmic else "linear")
+    axes.grid(alpha=0.3)
+    if any(named):
+        axes.legend(frameon=False, fontsize=8)
     return figure
 
 

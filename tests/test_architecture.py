@@ -34,7 +34,8 @@ ALLOWED = {
     "comparison": BASE | {"result", "_counts"},
     "running": BASE | {"chip", "energy", "network", "result", "versions"},
     "placement": BASE | {"chip", "energy", "network", "result", "running", "_counts"},
-    "plot": {"errors", "_files", "result"},
+    "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
+    "plot": {"errors", "_files", "result", "sweeps"},
 }
 
 
