@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from ..errors import ArgumentTypeError, InputError
+from ..errors import InputError
+from . import _fields
 from .grids import Grid
 
 Padding = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
@@ -48,14 +49,14 @@ class Weighted(Layer):
         who = f"{type(self).__name__} '{self.name}'"
         dtype, bias_dtype = (np.float32, np.float32) if self.weight_grid is None else (np.int8, np.int32)
         if self.weight_grid is not None:
-            _require_codes(who, "weight", self.weight, dtype)
+            _fields.require_codes(who, "weight", self.weight, dtype)
             if self.bias is not None:
-                _require_codes(who, "bias", self.bias, bias_dtype)
+                _fields.require_codes(who, "bias", self.bias, bias_dtype)
         weight = _checks.finite_array(self.weight, who=who, name="weight", dtype=dtype, ndim=ndim).copy()
         if 0 in weight.shape:
             raise InputError(f"{who}: weight has shape {weight.shape}; it must not be empty")
         if self.weight_grid is not None:
-            _check_weight_grid(who, weight, self.weight_grid)
+            _fields.check_weight_grid(who, weight, self.weight_grid)
         weight.flags.writeable = False
         object.__setattr__(self, "weight", weight)
         if self.bias is not None:
@@ -88,9 +89,9 @@ class Conv2d(Weighted):
     def __post_init__(self):
         self._own(4)
         who = f"Conv2d '{self.name}'"
-        object.__setattr__(self, "stride", _pair(self.stride, who, "stride", low=1))
-        object.__setattr__(self, "dilation", _pair(self.dilation, who, "dilation", low=1))
-        object.__setattr__(self, "padding", _padding(self.padding, who))
+        object.__setattr__(self, "stride", _fields.pair(self.stride, who, "stride", low=1))
+        object.__setattr__(self, "dilation", _fields.pair(self.dilation, who, "dilation", low=1))
+        object.__setattr__(self, "padding", _fields.padding(self.padding, who))
         groups = _checks.integer(self.groups, who=who, name="groups", low=1, high=self.weight.shape[0])
         if self.weight.shape[0] % groups:
             raise InputError(f"{who}: {self.weight.shape[0]} output channels do not divide into {groups} groups")
@@ -106,10 +107,10 @@ class Pool2d(Layer):
 
     def __post_init__(self):
         who = f"{type(self).__name__} '{self.name}'"
-        object.__setattr__(self, "size", _pair(self.size, who, "size", low=1))
+        object.__setattr__(self, "size", _fields.pair(self.size, who, "size", low=1))
         stride = self.size if self.stride is None else self.stride
-        object.__setattr__(self, "stride", _pair(stride, who, "stride", low=1))
-        object.__setattr__(self, "padding", _padding(self.padding, who))
+        object.__setattr__(self, "stride", _fields.pair(stride, who, "stride", low=1))
+        object.__setattr__(self, "padding", _fields.padding(self.padding, who))
         (top, bottom), (left, right) = self.padding
         if max(top, bottom) >= self.size[0] or max(left, right) >= self.size[1]:
             raise InputError(
@@ -149,7 +150,7 @@ class Reshape(Layer):
 
     def __post_init__(self):
         who = f"Reshape '{self.name}'"
-        object.__setattr__(self, "shape", _integers(self.shape, who, "shape", low=-1))
+        object.__setattr__(self, "shape", _fields.integers(self.shape, who, "shape", low=-1))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -159,7 +160,7 @@ class Transpose(Layer):
     axes: tuple[int, ...]
 
     def __post_init__(self):
-        object.__setattr__(self, "axes", _integers(self.axes, f"Transpose '{self.name}'", "axes", low=0))
+        object.__setattr__(self, "axes", _fields.integers(self.axes, f"Transpose '{self.name}'", "axes", low=0))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -186,7 +187,7 @@ class Clip(Layer):
 
     def __post_init__(self):
         for field in ("low", "high"):
-            if not np.isinf(_number(getattr(self, field), f"Clip '{self.name}'", field)):
+            if not np.isinf(_fields.number(getattr(self, field), f"Clip '{self.name}'", field)):
                 _checks.real(getattr(self, field), who=f"Clip '{self.name}'", name=field)
         if self.low >= self.high:
             raise InputError(f"Clip '{self.name}': low {self.low} must be below high {self.high}")
@@ -315,54 +316,3 @@ class Lif(Layer):
         bias = bias.astype(np.int32)
         bias.flags.writeable = False
         object.__setattr__(self, "bias", bias)
-
-
-def _require_codes(who, name, array, dtype):
-    if np.asarray(array).dtype != dtype:
-        raise InputError(
-            f"{who}: {name} has a grid, so it must hold {np.dtype(dtype)} codes, got {np.asarray(array).dtype}"
-        )
-
-
-def _check_weight_grid(who, codes, grid: Grid):
-    """Weights are symmetric, with one step per output channel or one per layer, and codes that the bits hold."""
-    if grid.zero_point != 0 or grid.axis not in (None, 0):
-        raise InputError(
-            f"{who}: weight_grid has zero_point {grid.zero_point} and axis {grid.axis}; use 0, and 0 or None"
-        )
-    if grid.axis == 0 and len(grid.scale) != len(codes):
-        raise InputError(f"{who}: weight_grid has {len(grid.scale)} steps, the layer has {len(codes)} output channels")
-    if codes.min() < grid.low or codes.max() > grid.high:
-        raise InputError(
-            f"{who}: weight codes span {codes.min()}..{codes.max()}; {grid.bits} bits hold {grid.low}..{grid.high}"
-        )
-
-
-def _integers(values, who, name, *, low) -> tuple[int, ...]:
-    if np.ndim(values) != 1:
-        raise InputError(f"{who}: {name} is {values!r}; give a tuple of integers")
-    return tuple(_checks.integer(int(v) if v == int(v) else v, who=who, name=name, low=low) for v in values)
-
-
-def _number(value, who, name) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(f"{who}: {name} must be a number, got {value!r}") from None
-
-
-def _pair(value, who, name, *, low):
-    if np.ndim(value) > 1 or isinstance(value, str):
-        raise InputError(f"{who}: {name} is {value!r}; give one number or (height, width)")
-    pair = (value, value) if np.ndim(value) == 0 else tuple(value)
-    if len(pair) != 2:
-        raise InputError(f"{who}: {name} is {value}; give one number or (height, width)")
-    return tuple(_checks.integer(v, who=who, name=name, low=low, high=1 << 20) for v in pair)
-
-
-def _padding(value, who) -> Padding:
-    if np.ndim(value) == 0:
-        value = ((value, value), (value, value))
-    if isinstance(value[0][0], str) or np.shape(value) != (2, 2):
-        raise InputError(f"{who}: padding is {value}; give one number or ((top, bottom), (left, right))")
-    return tuple(tuple(_checks.integer(v, who=who, name="padding", low=0, high=1 << 20) for v in row) for row in value)
