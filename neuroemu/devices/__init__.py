@@ -3,8 +3,49 @@
 Conductances are in siemens, times in absolute seconds since programming.
 """
 
-from .base import Cells, Device, ReadShares
+from .base import Cells, Device, ReadShares, stick
+from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
+from .measured import MeasuredTable
 from .pcm import HermesPcm, Pcm
+from .read_noise import FlickerNoise, ReadNoise, ShotNoise, ThermalNoise, WhiteNoise, WithReadNoise
+from .reram_cmo import RramCmo
+from .reram_milo import RramMilo2021
+from .reram_wan import WAN_AIHWKIT, WAN_CROSSSIM, RramWan2022, WanFit
+from .sonos import Sonos
+from .telegraph import TelegraphNoise
+from .update_table import UpdateTable, read_pulse_trace, read_update_table
 
-__all__ = ["Cells", "Device", "HermesPcm", "Ideal", "Pcm", "ReadShares"]
+__all__ = [
+    "WAN_AIHWKIT",
+    "WAN_CROSSSIM",
+    "Cells",
+    "Device",
+    "FlickerNoise",
+    "Generic",
+    "HermesPcm",
+    "Ideal",
+    "LognormalNoise",
+    "MeasuredTable",
+    "NormalNoise",
+    "Pcm",
+    "ProgrammingNoise",
+    "ProportionalNoise",
+    "ReadNoise",
+    "ReadShares",
+    "RramCmo",
+    "RramMilo2021",
+    "RramWan2022",
+    "ShotNoise",
+    "Sonos",
+    "TelegraphNoise",
+    "ThermalNoise",
+    "UniformNoise",
+    "UpdateTable",
+    "WanFit",
+    "WhiteNoise",
+    "WithReadNoise",
+    "read_pulse_trace",
+    "read_update_table",
+    "stick",
+]

@@ -1,9 +1,13 @@
 """Device: the abstract memory cell. program -> Cells; conductance and noise follow from the cells and a time."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from .. import _checks
+from ..errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,10 +20,16 @@ class Cells:
         Right after programming, before any drift.
     drift_exponent : array of the same shape, or float
         nu of each cell.
+    stuck : bool array of the same shape, or None
+        Cells that hold `conductance` for ever; None when no cell is stuck.
+    state : mapping from names to arrays of the same shape
+        What else a device keeps of each cell, as its relaxation or its traps. Other devices ignore it.
     """
 
     conductance: np.ndarray
     drift_exponent: np.ndarray | float = 0.0
+    stuck: np.ndarray | None = None
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,3 +65,26 @@ class Device(ABC):
     @abstractmethod
     def read_shares(self, seconds: float, *, image_seconds: float, session_seconds: float) -> ReadShares:
         """How the read variance splits when an image takes `image_seconds` and a test set `session_seconds`."""
+
+
+def stick(cells: Cells, where: np.ndarray, conductance: np.ndarray | float) -> Cells:
+    """The same cells with those at `where` (bool array) stuck at `conductance` (siemens, >= 0) for ever.
+
+    A stuck cell neither drifts nor relaxes; it reads as noisily as a sound cell of its conductance.
+    """
+    where = np.asarray(where)
+    if where.dtype != bool or where.shape != cells.conductance.shape:
+        raise InputError(
+            f"stick: where is {where.dtype} {where.shape}; give a bool array of the cells' shape "
+            f"{cells.conductance.shape}"
+        )
+    held = _checks.finite_array(conductance, who="stick", name="conductance", dtype=np.float64)
+    if held.shape not in ((), where.shape) or held.min(initial=0.0) < 0:
+        raise InputError("stick: conductance must be 0 siemens or more, one number or one for each cell")
+    before = np.zeros(where.shape, bool) if cells.stuck is None else cells.stuck
+    return replace(cells, conductance=np.where(where, held, cells.conductance), stuck=before | where)
+
+
+def held_if_stuck(cells: Cells, conductance: np.ndarray) -> np.ndarray:
+    """`conductance`, but the programmed one where a cell is stuck."""
+    return conductance if cells.stuck is None else np.where(cells.stuck, cells.conductance, conductance)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _checks
+from . import _parameters
 from .base import Cells, Device, ReadShares
 
 
@@ -22,8 +22,7 @@ class Ideal(Device):
     g_max: float = 25e-6
 
     def __post_init__(self):
-        _checks.real(self.g_min, who="Ideal", name="g_min", low=0.0)
-        _checks.real(self.g_max, who="Ideal", name="g_max", low=self.g_min + 1e-12)
+        _parameters.conductance_range(self)
 
     def program(self, target, generator):
         return Cells(np.array(target, np.float64))

@@ -5,7 +5,8 @@
     sigma_read(t) = G(t) Q_s sqrt(ln((t + t0 + t_read) / (2 t_read)))
 
 g = G / g_max below. The read noise is 1/f: its variance gathers evenly per decade of time between 2 t_read and t, so
-only a part of it is new at each read; `read_shares` says how much.
+only a part of it is new at each read; `read_shares` says how much. `white=True` makes all of it new at each read, which
+lets averaging remove noise that a chip keeps: for comparison with simulators that do so.
 
 Not modelled: temperature, the activation-dependent slope of the read noise, the resistance of the access transistor.
 """
@@ -17,8 +18,8 @@ from math import log
 import numpy as np
 
 from .. import _checks
-from ..errors import InputError
-from .base import Cells, Device, ReadShares
+from . import _parameters
+from .base import Cells, Device, ReadShares, held_if_stuck
 
 MICRO = 1e-6
 
@@ -31,6 +32,17 @@ class _DriftingPcm(Device):
     programming_noise: bool
     drift: bool
     read_noise: bool
+    white: bool
+
+    def __post_init__(self):
+        self._check()
+        _parameters.conductance_range(self)
+        _parameters.positive(self.t0, who=type(self).__name__, name="t0")
+        _parameters.positive(self.t_read, who=type(self).__name__, name="t_read")
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Refuse parameters of the subclass's own."""
 
     @abstractmethod
     def programming_sigma(self, g: np.ndarray) -> np.ndarray:
@@ -45,7 +57,7 @@ class _DriftingPcm(Device):
         """Q_s at g."""
 
     def program(self, target, generator):
-        target = np.asarray(target, np.float64)
+        target = _parameters.target(self, target)
         g = np.clip(target / self.g_max, 0.0, 1.0)
         noise = generator.standard_normal((2, *target.shape))
         programmed = target + self.programming_sigma(g) * noise[0] if self.programming_noise else target
@@ -56,8 +68,9 @@ class _DriftingPcm(Device):
         return Cells(programmed, np.abs(mu + spread * noise[1]))
 
     def conductance(self, cells, seconds):
-        _checks.real(seconds, who=type(self).__name__, name="seconds", low=0.0)
-        return cells.conductance * ((seconds + self.t0) / self.t0) ** -np.asarray(cells.drift_exponent)
+        seconds = _parameters.seconds(self, seconds)
+        drifted = cells.conductance * ((seconds + self.t0) / self.t0) ** -np.asarray(cells.drift_exponent)
+        return held_if_stuck(cells, drifted)
 
     def read_sigma(self, cells, seconds):
         now = self.conductance(cells, seconds)
@@ -67,21 +80,38 @@ class _DriftingPcm(Device):
         return now * self.read_factor(np.clip(cells.conductance / self.g_max, 1e-7, None)) * gathered
 
     def read_shares(self, seconds, *, image_seconds, session_seconds):
-        """1/f: a share is the logarithm of its span of time scales over that of all, from 2 t_read to t + t0."""
-        if not self.t_read <= image_seconds <= session_seconds:
-            raise InputError(
-                f"{type(self).__name__}: image_seconds {image_seconds} and session_seconds {session_seconds} must rise "
-                f"from the read time {self.t_read}"
-            )
-        first, last = 2 * self.t_read, seconds + self.t0 + self.t_read
-        edges = np.clip([image_seconds, session_seconds], first, last)
-        fresh, known = (log(edge / first) / log(last / first) for edge in edges)
-        return ReadShares(fresh=fresh, slow=known - fresh, frozen=1 - known)
+        """1/f between 2 t_read and t + t0 + t_read; all fresh when `white`."""
+        _parameters.spans(type(self).__name__, image_seconds, session_seconds, read_seconds=self.t_read)
+        if self.white:
+            return ReadShares(1.0, 0.0, 0.0)
+        last = seconds + self.t0 + self.t_read
+        return _parameters.flicker_shares(2 * self.t_read, last, image_seconds, session_seconds)
 
 
 @dataclass(frozen=True)
 class Pcm(_DriftingPcm):
     """The doped-GST cell of Nandakumar and Joshi, g_max 25 uS.
+
+    The standard deviation of programming, fitted at 25 uS, scales with g_max / 25 uS: a cell of another g_max is taken
+    to be this one in parallel or in part, not this one used in a smaller range.
+
+    Parameters
+    ----------
+    g_min, g_max : float, siemens, 0 <= g_min < g_max
+        The fit holds from 0 to 25 uS.
+    t0 : float, seconds, > 0
+        Between programming and the first read of the fit.
+    t_read : float, seconds, > 0
+        One read; the 1/f noise gathers from 2 t_read on.
+    programming_noise, drift, read_noise : bool
+        Each effect on or off.
+    white : bool
+        All read noise fresh at each read, instead of split by time scale.
+
+    Raises
+    ------
+    InputError
+        A range or time outside these limits.
 
     References
     ----------
@@ -96,6 +126,10 @@ class Pcm(_DriftingPcm):
     programming_noise: bool = True
     drift: bool = True
     read_noise: bool = True
+    white: bool = False
+
+    def _check(self):
+        """Nothing of its own."""
 
     def programming_sigma(self, g):
         sigma = 0.26348 + 1.9650 * g - 1.1731 * g**2  # uS at g_max 25 uS
@@ -117,6 +151,18 @@ class HermesPcm(_DriftingPcm):
     ----------
     devices : 1 or 2
         Parallel devices; g_max is 10.35 uS or 20.7 uS and t0 200 s or 300 s.
+    g_min : float, siemens, 0 to below g_max
+    t_read : float, seconds, > 0
+        One read; the 1/f noise gathers from 2 t_read on.
+    programming_noise, drift, read_noise : bool
+        Each effect on or off.
+    white : bool
+        All read noise fresh at each read, instead of split by time scale.
+
+    Raises
+    ------
+    InputError
+        A range, time or number of devices outside these limits.
 
     References
     ----------
@@ -130,8 +176,9 @@ class HermesPcm(_DriftingPcm):
     programming_noise: bool = True
     drift: bool = True
     read_noise: bool = True
+    white: bool = False
 
-    def __post_init__(self):
+    def _check(self):
         _checks.integer(self.devices, who="HermesPcm", name="devices", low=1, high=2)
 
     @property

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroemu.devices import HermesPcm, Ideal, Pcm
+from neuroemu.devices import HermesPcm, Ideal, Pcm, stick
 from neuroemu.errors import InputError
 
 MICRO = 1e-6
@@ -90,3 +90,54 @@ def test_bad_devices_are_refused():
     cells = Pcm().program(np.array([1e-6]), np.random.default_rng(0))
     with pytest.raises(InputError, match="seconds"):
         Pcm().conductance(cells, -1.0)
+
+
+@pytest.mark.parametrize(
+    "kind, settings, said",
+    [
+        (Pcm, {"g_max": -1.0}, "g_max"),
+        (Pcm, {"g_max": 0.0}, "g_max"),
+        (Pcm, {"g_min": 25e-6}, "above g_min"),
+        (Pcm, {"g_min": -1e-6}, "g_min"),
+        (Pcm, {"g_max": float("nan")}, "g_max"),
+        (Pcm, {"t_read": 0.0}, "t_read"),
+        (Pcm, {"t0": 0.0}, "t0"),
+        (Pcm, {"t0": float("inf")}, "t0"),
+        (HermesPcm, {"g_min": 21e-6}, "above g_min"),
+        (HermesPcm, {"t_read": -1e-9}, "t_read"),
+        (HermesPcm, {"devices": 1, "g_min": 10.35e-6}, "above g_min"),
+    ],
+)
+def test_bad_parameters_are_refused_in_one_line(kind, settings, said):
+    with pytest.raises(InputError, match=said) as caught:
+        kind(**settings)
+    assert "\n" not in str(caught.value) and kind.__name__ in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e-6])
+def test_bad_targets_are_refused(bad):
+    with pytest.raises(InputError, match="Pcm"):
+        Pcm().program(np.array([1e-6, bad]), np.random.default_rng(0))
+
+
+def test_white_is_all_fresh_by_name():
+    shares = HermesPcm(white=True).read_shares(3600.0, image_seconds=10e-6, session_seconds=0.1)
+    assert (shares.fresh, shares.slow, shares.frozen) == (1.0, 0.0, 0.0)
+    cells = HermesPcm().program(np.array([10e-6]), np.random.default_rng(0))
+    assert HermesPcm(white=True).read_sigma(cells, 3600.0) == HermesPcm().read_sigma(cells, 3600.0)
+
+
+def test_stuck_cells_hold_and_the_rest_drifts():
+    device = Pcm()
+    cells = device.program(np.full(4, 10e-6), np.random.default_rng(3))
+    held = stick(
+        stick(cells, np.array([True, False, False, False]), 5e-6), np.array([False, True, False, False]), 25e-6
+    )
+    now = device.conductance(held, 1e6)
+    assert now[0] == 5e-6 and now[1] == 25e-6
+    np.testing.assert_array_equal(now[2:], device.conductance(cells, 1e6)[2:])
+    assert (now[2:] < cells.conductance[2:]).all() and cells.stuck is None
+    with pytest.raises(InputError, match="bool array"):
+        stick(cells, np.array([0]), 0.0)
+    with pytest.raises(InputError, match="0 siemens or more"):
+        stick(cells, np.zeros(4, bool), -1e-6)

@@ -1,0 +1,99 @@
+"""HfO2 ReRAM of Milo 2021: spread after write-verify, and a nonlinear I-V.
+
+G = max(0, target + sigma N),   sigma = max(4.782 uS - 0.009107 target, 0)
+I = G V + N2 V^2 + N3 V^3,      N2 and N3 polynomials of log10(G / S)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _checks
+from ..errors import InputError
+from . import _parameters
+from .base import Cells, Device, ReadShares
+
+MICRO = 1e-6
+HIGHEST_VOLTS = 0.5  # RRAM_Milo.py of CrossSim 3.2.0, the end of the measured I-V curves
+SIGMA = (4.782321, -0.009107)  # uS, uS per uS; the same file, from Fig. 4 of the paper (IGVVA-100)
+SECOND = (0.007063, 0.005711, 0.001541, 0.0001388)  # A/V^2, powers of log10 G; the same file, from Fig. 1
+THIRD = (1.2968e-3, 6.7919e-4, 8.8710e-5)  # A/V^3, likewise
+
+
+@dataclass(frozen=True)
+class RramMilo2021(Device):
+    """HfO2 ReRAM programmed by gate-controlled write-verify (IGVVA-100).
+
+    Parameters
+    ----------
+    g_min, g_max : float, siemens, 50 uS <= g_min < g_max <= 225 uS
+    programming_noise : bool
+
+    Raises
+    ------
+    InputError
+        A range outside these limits.
+
+    Notes
+    -----
+    The crossbar engine is linear in V and uses G alone; `current` is for circuits and single devices. The I-V rests on
+    curves of 62.5 uS to 110 uS and on the assumption that it is linear at 225 uS. Not modelled: drift and relaxation,
+    read noise (compose with WithReadNoise), temperature.
+
+    References
+    ----------
+    V. Milo et al., "Optimized programming algorithms for multilevel RRAM in hardware neural networks", IRPS (2021),
+    doi:10.1109/IRPS46558.2021.9405119, Figs. 1 and 4. Coefficients as in CrossSim 3.2.0.
+    """
+
+    g_min: float = 50e-6
+    g_max: float = 225e-6
+    programming_noise: bool = True
+
+    def __post_init__(self):
+        _parameters.conductance_range(self, low=50e-6, high=225e-6)
+
+    def programming_sigma(self, target):
+        """Standard deviation of programming, siemens, at `target` siemens."""
+        return np.maximum(SIGMA[0] * MICRO + SIGMA[1] * np.asarray(target, np.float64), 0.0)
+
+    def current(self, conductance, voltage) -> np.ndarray:
+        """Current through a cell, amperes.
+
+        Parameters
+        ----------
+        conductance : array, siemens, > 0
+            At small voltage. 0 siemens is an open cell and carries no current.
+        voltage : array that broadcasts with it, volts, -0.5 to 0.5
+
+        Raises
+        ------
+        InputError
+            A voltage beyond the measured curves, or a negative conductance.
+        """
+        g = _checks.finite_array(conductance, who="RramMilo2021", name="conductance", dtype=np.float64)
+        v = _checks.finite_array(voltage, who="RramMilo2021", name="voltage", dtype=np.float64)
+        if v.size and np.abs(v).max() > HIGHEST_VOLTS:
+            raise InputError(f"RramMilo2021: voltage reaches {np.abs(v).max():g} V; measured up to {HIGHEST_VOLTS} V")
+        if g.size and g.min() < 0:
+            raise InputError(f"RramMilo2021: a conductance is {g.min():g} S; give 0 S or more")
+        decade = np.log10(np.where(g > 0, g, 1.0))
+        second = np.where(g > 0, np.polynomial.polynomial.polyval(decade, SECOND), 0.0)
+        third = np.where(g > 0, np.polynomial.polynomial.polyval(decade, THIRD), 0.0)
+        return g * v + second * v**2 + third * v**3
+
+    def program(self, target, generator):
+        target = _parameters.target(self, target)
+        noise = self.programming_sigma(target) * generator.standard_normal(target.shape)
+        return Cells(np.maximum(target + noise, 0.0) if self.programming_noise else target.copy())
+
+    def conductance(self, cells, seconds):
+        _parameters.seconds(self, seconds)
+        return cells.conductance
+
+    def read_sigma(self, cells, seconds):
+        return np.zeros_like(self.conductance(cells, seconds))
+
+    def read_shares(self, seconds, *, image_seconds, session_seconds):
+        _parameters.spans("RramMilo2021", image_seconds, session_seconds)
+        return ReadShares(1.0, 0.0, 0.0)
