@@ -69,17 +69,19 @@ class Comparison:
 
     def _notes(self) -> list[str]:
         first = self.results[0]
-        notes = [
-            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
-            "interval; latency is that of a batch."
-        ]
+        told: dict[str, list[str]] = {}  # what is said of several chips is said once
         for result in self.results:
             missing = "; ".join(result.energy.excludes)
-            if missing:
-                notes.append(f"{result.chip_name} leaves out: {missing}.")
-            notes += [f"{result.chip_name}: {text}." for text in result.notes]
-            notes += [f"{result.chip_name}: WARNING: {text}." for text in result.warnings]
-        return list(dict.fromkeys(notes))
+            texts = [f"not included: {missing}"] if missing else []
+            for text in [*texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
+                chips = told.setdefault(text, [])
+                if result.chip_name not in chips:
+                    chips.append(result.chip_name)
+        rule = (
+            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
+            "interval; latency is that of a batch."
+        )
+        return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items())]
 
     def _repr_html_(self):
         head, *rows = self._table()
