@@ -1,7 +1,34 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
+from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
-from .converters import Adc, Dac
+from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
+from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 
-__all__ = ["Adc", "CrossbarChip", "Dac", "ideal", "read_per_device"]
+__all__ = [
+    "Adc",
+    "AdcRange",
+    "Amplitude",
+    "Averaged",
+    "BitSerial",
+    "BitSliced",
+    "CellMapping",
+    "ColumnConverter",
+    "CrossbarChip",
+    "Dac",
+    "DifferentialPair",
+    "GivenRange",
+    "IdealAdc",
+    "IdealDac",
+    "InputScheme",
+    "MinMaxRange",
+    "MseRange",
+    "OffsetColumn",
+    "PercentileRange",
+    "PulseWidth",
+    "RowDriver",
+    "ideal",
+    "read_per_device",
+]

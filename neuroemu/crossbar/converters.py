@@ -1,77 +1,157 @@
-"""Converters: DAC and ADC as value objects, and the numbers that the kernel needs of them for one layer.
+"""Converters: row drivers (DAC) and column converters (ADC) as value objects; an ideal one is an object of its own.
 
-Units inside: a drive d is a whole number of DAC steps; a column sum is in weight-code times drive-step units, which is
-proportional to the column current:  I = v_read / d_max * (g_max - g_min) / w_max * sum_r d_r w_r.
+Units inside: a drive d is a whole number of DAC steps; a column sum is in cell-level times drive-step units, which is
+proportional to the column current:  I = v_read / d_max * (g_max - g_min) / level_max * sum_r d_r level_r.
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .. import _checks
+from .ranges import AdcRange, PercentileRange
+
+WIDEST_NONLINEAR = 12  # bits; a table of edges has 2^bits entries for every converter
+
+
+class RowDriver(ABC):
+    """Abstract: what turns input codes into drive steps. Final classes: Dac, IdealDac."""
+
+    v_read: float
+
+    @abstractmethod
+    def scale(self, largest: int) -> float:
+        """Drive steps per input code when inputs reach +-`largest`; 1 when nothing is lost."""
+
+    @property
+    @abstractmethod
+    def limit(self) -> int | None:
+        """Largest number of drive steps; None without a limit."""
+
+    def steps(self, x: np.ndarray, scale: float) -> np.ndarray:
+        """Input codes as whole drive steps, clip(rint(scale x), +-limit), float32."""
+        if self.limit is None:
+            return np.asarray(x, np.float32)
+        return np.clip(np.rint(x * np.float32(scale)), -self.limit, self.limit).astype(np.float32)
 
 
 @dataclass(frozen=True)
-class Dac:
+class Dac(RowDriver):
     """Row driver: signed magnitude, 2^(bits-1) - 1 steps a polarity.
 
     Parameters
     ----------
-    bits : int, 2 to 16, or None
-        None drives every input code exactly. Otherwise codes that fit the steps pass unchanged, and wider ones are
-        scaled so that the layer's largest possible input is full scale, then rounded.
+    bits : int, 2 to 16
+        Input codes that fit the steps pass unchanged; wider ones are scaled so that the layer's largest possible input
+        is full scale, then rounded.
     v_read : float, volts
         Read voltage at full scale.
+
+    Notes
+    -----
+    Not modelled: nonlinearity and noise of the driver.
     """
 
-    bits: int | None = 8
+    bits: int = 8
     v_read: float = 0.2
 
     def __post_init__(self):
-        if self.bits is not None:
-            _checks.integer(self.bits, who="Dac", name="bits", low=2, high=16)
+        _checks.integer(self.bits, who="Dac", name="bits", low=2, high=16)
         _checks.real(self.v_read, who="Dac", name="v_read", low=1e-6, high=10.0)
 
-    def scale(self, largest: int) -> float:
-        """DAC steps per input code when inputs reach +-`largest`; 1 when nothing is lost."""
-        if self.bits is None or largest <= self.limit:
-            return 1.0
-        return float(np.float32(self.limit / largest))
+    def scale(self, largest):
+        return 1.0 if largest <= self.limit else float(np.float32(self.limit / largest))
 
     @property
-    def limit(self) -> int:
-        """Largest number of steps."""
-        return (1 << (self.bits - 1)) - 1 if self.bits is not None else 1 << 22
+    def limit(self):
+        return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)
-class Adc:
-    """Column converter: code = clip(round(I / step), +-(2^(bits-1) - 1)), one range per tile.
+class IdealDac(RowDriver):
+    """Row driver that passes every input code exactly; the largest one is driven with `v_read` volts."""
+
+    v_read: float = 0.2
+
+    def __post_init__(self):
+        _checks.real(self.v_read, who="IdealDac", name="v_read", low=1e-6, high=10.0)
+
+    def scale(self, largest):
+        return 1.0
+
+    @property
+    def limit(self):
+        return None
+
+
+class ColumnConverter(ABC):
+    """Abstract: what turns column currents into numbers. Final classes: Adc, IdealAdc."""
+
+    @property
+    @abstractmethod
+    def needs_samples(self) -> bool:
+        """Whether its range is computed on the network's samples."""
+
+
+@dataclass(frozen=True)
+class IdealAdc(ColumnConverter):
+    """Passes column sums unchanged: no steps, no range, no noise. Nothing is counted as a conversion."""
+
+    @property
+    def needs_samples(self):
+        return False
+
+
+@dataclass(frozen=True)
+class Adc(ColumnConverter):
+    r"""Column converter of a chip: one for each column of each tile, with errors of its own that never change.
+
+    .. math:: c = \mathrm{clip}(Q((1 + \epsilon) I / \Delta + o + \eta z), \pm L), \qquad L = 2^{bits-1} - 1
+
+    Q rounds to the nearest code, or counts the code edges below its argument where capacitors are mismatched.
 
     Parameters
     ----------
-    bits : int, 2 to 20, or None
-        None passes column sums unchanged.
-    full_scale : float, amperes, or None
-        Current of the largest code. None calibrates it, tile by tile, on the network's samples.
-    percentile : float, 50 to 100
-        Share of the sampled column currents, in %, that a calibrated range covers.
-    noise : float, steps
-        Standard deviation of the converter's own noise, fresh at each conversion.
+    bits : int, 2 to 20
+        2 L + 1 codes, from minus to plus full scale; from zero to full scale where no current can be negative
+        (`OffsetColumn` with inputs that are never negative).
+    range : AdcRange
+        Rule for the full scale: `PercentileRange()`, `MinMaxRange()`, `MseRange()` or `GivenRange(amperes)`. All but
+        the last are computed on the network's samples. Conversions outside the range are counted.
+    noise : float, codes
+        eta: standard deviation of the converter's own noise, fresh at each conversion.
+    offset_spread : float, codes
+        Standard deviation of o over converters.
+    gain_spread : float, 0 to 0.2
+        Standard deviation of the relative gain error epsilon over converters.
+    capacitor_mismatch : float, 0 to 0.2
+        Standard deviation of a unit capacitor of a SAR converter's binary-weighted bank, relative: its integral
+        nonlinearity; see `sar.code_edges`. Needs bits <= 12.
+
+    Notes
+    -----
+    Offset, gain and capacitors are drawn once for each programmed chip (`trials`), independently for each converter.
+    Not modelled: one converter shared by several columns, drift with temperature, comparator hysteresis, settling.
     """
 
-    bits: int | None = 8
-    full_scale: float | None = None
-    percentile: float = 99.99
+    bits: int = 8
+    range: AdcRange = field(default=PercentileRange())
     noise: float = 0.0
+    offset_spread: float = 0.0
+    gain_spread: float = 0.0
+    capacitor_mismatch: float = 0.0
 
     def __post_init__(self):
-        if self.bits is not None:
-            _checks.integer(self.bits, who="Adc", name="bits", low=2, high=20)
-        if self.full_scale is not None:
-            _checks.real(self.full_scale, who="Adc", name="full_scale", low=1e-15)
-        _checks.real(self.percentile, who="Adc", name="percentile", low=50.0, high=100.0)
-        _checks.real(self.noise, who="Adc", name="noise", low=0.0)
+        most = WIDEST_NONLINEAR if self.capacitor_mismatch else 20
+        _checks.integer(self.bits, who="Adc", name="bits", low=2, high=most)
+        _checks.instance(self.range, AdcRange, who="Adc", name="range")
+        for name, high in (("noise", None), ("offset_spread", None), ("gain_spread", 0.2), ("capacitor_mismatch", 0.2)):
+            _checks.real(getattr(self, name), who="Adc", name=name, low=0.0, high=high)
+
+    @property
+    def needs_samples(self):
+        return self.range.needs_samples
 
     @property
     def limit(self) -> int:

@@ -1,8 +1,8 @@
-"""Mapping: a layer's weight codes become a (K, M) matrix, cut into tiles of differential pairs.
+"""Mapping: a layer's weight codes become a (K, M) matrix, and its physical columns are cut into tiles.
 
-Row k is an input of the layer (channel slowest, then kernel row and column), column m an output. A weight code w
-becomes the pair  G+ = g_min + max(w, 0) step,  G- = g_min + max(-w, 0) step,  step = (g_max - g_min) / w_max.
-A grouped convolution is block diagonal; a tile without any weight of the layer is not allocated.
+Row k is an input of the layer (channel slowest, then kernel row and column), column m an output. How cells hold the
+codes is said in `cells`. A grouped convolution is block diagonal; a tile without any weight of the layer is not
+allocated.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..chip import Site
-from ..devices import Device
 from ..network import layers as L
 from ..network import ops
+from .cells import Layout, even_share
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the layer's matrix on one array."""
+    """A rectangle of the layer's physical columns on one array."""
 
     rows: slice
     columns: slice
@@ -38,6 +38,11 @@ def matrix_of(layer: L.Weighted) -> np.ndarray:
     return matrix
 
 
+def largest_code(layer: L.Weighted) -> int:
+    """w_max: the largest magnitude that cells must hold; 2^(bits-1) - 1, or one more where a file's weight has it."""
+    return max(layer.weight_grid.high, int(np.abs(layer.weight.astype(np.int32)).max(initial=0)))
+
+
 def drive_rows(layer: L.Weighted, drive: np.ndarray) -> np.ndarray:
     """What the rows are driven with, (B, P, K): one row vector for each position of the output."""
     if isinstance(layer, L.Dense):
@@ -46,40 +51,29 @@ def drive_rows(layer: L.Weighted, drive: np.ndarray) -> np.ndarray:
 
 
 def from_columns(layer: L.Weighted, sums: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Column sums (B, P, M) in the layout of the layer's output (B, *shape)."""
+    """Outputs (B, P, M) in the layout of the layer's output (B, *shape)."""
     if isinstance(layer, L.Dense):
         return sums.reshape(len(sums), *shape)
     return sums.transpose(0, 2, 1).reshape(len(sums), *shape)
 
 
-def tile_rows(n_rows: int, most: int) -> int:
-    """Rows of a tile when the rows are shared evenly, so that no tile is left with a thin rest."""
-    return -(-n_rows // -(-n_rows // most))
-
-
-def tiles_of(matrix: np.ndarray, rows: int, columns: int) -> tuple[Tile, ...]:
+def tiles_of(layout: Layout, rows: int) -> tuple[Tile, ...]:
     """The tiles that hold at least one weight, row tile fastest."""
-    high, wide = tile_rows(matrix.shape[0], rows), tile_rows(matrix.shape[1], columns)
+    height = len(layout.levels)
+    high = even_share(height, rows)
     found = []
-    for c in range(0, matrix.shape[1], wide):
-        for t, r in enumerate(range(0, matrix.shape[0], high)):
-            tile = Tile(slice(r, min(r + high, matrix.shape[0])), slice(c, min(c + wide, matrix.shape[1])), t)
-            if matrix[tile.rows, tile.columns].any():
+    for first, last in layout.blocks:
+        for t, r in enumerate(range(0, height, high)):
+            tile = Tile(slice(r, min(r + high, height)), slice(first, last), t)
+            if layout.holds[tile.rows, tile.columns].any():
                 found.append(tile)
     return tuple(found)
 
 
-def site_of(layer: L.Weighted, tile: Tile, unit: int, weights: np.ndarray, cells: int) -> Site:
+def site_of(layer: L.Weighted, tile: Tile, unit: int, layout: Layout, cells: int) -> Site:
     """The record of a tile for the placement table."""
     rows, columns = tile.rows, tile.columns
     used = (rows.stop - rows.start) * (columns.stop - columns.start)
-    details = {"nonzero weights": int(np.count_nonzero(weights[rows, columns])), "row tile": tile.row_tile}
+    details = {"nonzero weights": int(np.count_nonzero(layout.holds[rows, columns])), "row tile": tile.row_tile}
     span = ((rows.start, rows.stop), (columns.start, columns.stop))
     return Site(layer=layer.name, unit=unit, rows=span[0], columns=span[1], utilisation=used / cells, details=details)
-
-
-def pair_targets(codes: np.ndarray, largest: int, device: Device) -> tuple[np.ndarray, np.ndarray]:
-    """Target conductances (G+, G-) of weight codes, siemens."""
-    step = (device.g_max - device.g_min) / largest
-    codes = codes.astype(np.float64)
-    return device.g_min + np.maximum(codes, 0) * step, device.g_min + np.maximum(-codes, 0) * step

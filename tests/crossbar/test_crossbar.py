@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroemu import chips, place, prune, quantize, run, run_integer
-from neuroemu.crossbar import Adc, CrossbarChip, Dac, ideal, read_per_device
-from neuroemu.crossbar.mapping import matrix_of, tiles_of
+from neuroemu.crossbar import Adc, CrossbarChip, Dac, GivenRange, IdealAdc, IdealDac, ideal, read_per_device
+from neuroemu.crossbar.building import build_engine
+from neuroemu.crossbar.mapping import drive_rows, tiles_of
+from neuroemu.crossbar.programming import program
 from neuroemu.devices import HermesPcm, Ideal, Pcm
 from neuroemu.energy import CostTable
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
@@ -57,7 +59,7 @@ def inputs(n, seed=1):
 @given(st.integers(1, 40), st.integers(1, 8), st.sampled_from([1, 2]), st.integers(0, 50))
 def test_ideal_cells_and_lossless_converters_equal_the_integer_reference(rows, columns, groups, seed):
     net, x = small_net(seed, groups), inputs(9, seed)
-    exact = chip(rows=rows, columns=columns, dac=Dac(bits=None), adc=Adc(bits=None))
+    exact = chip(rows=rows, columns=columns, dac=IdealDac(), adc=IdealAdc())
     result = run(net, exact, x, threads=1)
     np.testing.assert_array_equal(result.outputs, run_integer(net, x))
 
@@ -65,7 +67,7 @@ def test_ideal_cells_and_lossless_converters_equal_the_integer_reference(rows, c
 def test_a_wide_adc_is_lossless_too():
     net, x = small_net(), inputs(20)
     unit = 0.2 / 255 * 25e-6 / 127  # amperes of one column-sum unit
-    wide = chip(dac=Dac(bits=9), adc=Adc(bits=20, full_scale=unit * (2**19 - 1)))
+    wide = chip(dac=Dac(bits=9), adc=Adc(bits=20, range=GivenRange(unit * (2**19 - 1))))
     np.testing.assert_array_equal(run(net, wide, x).outputs, run_integer(net, x))
 
 
@@ -84,22 +86,20 @@ def test_one_tile_equals_the_per_device_oracle():
     net = quantize(
         sequential([Dense(name="fc", weight=weight)], input_shape=(40,)), samples=random.uniform(0, 1, (64, 40))
     )
-    noisy = chip(
-        device=device, dac=Dac(bits=None, v_read=0.2), adc=Adc(bits=None), image_seconds=1e9, session_seconds=1e9
-    )
+    noisy = chip(device=device, dac=IdealDac(v_read=0.2), adc=IdealAdc(), image_seconds=1e9, session_seconds=1e9)
     (tile,) = place(net, noisy).sites
     assert tile.rows == (0, 40) and tile.columns == (0, 6)
     x = np.repeat(random.uniform(0, 1, (1, 40)), 4000, axis=0)
     sums = []
-    engine = noisy._engine(net, net.layers[0], 0, None, 5, 0, 1)
+    engine = build_engine(noisy, net, net.layers[0], index=0, sampled=None, seed=5, trial=0, threads=1)
     grid = net.grids["input"]
     drive = (grid.encode(x) - np.float32(grid.zero_point)).astype(np.float32)
     sums = engine.multiply(drive, 0)
 
-    from neuroemu.crossbar.programming import program
-
-    codes = matrix_of(net.layers[0])
-    (held,) = program(codes, tiles_of(codes, 256, 256), 127, device, seed=5, trial=0, layer=0)
+    layout = noisy.layout(net.layers[0])
+    (held,) = program(
+        layout.levels, tiles_of(layout, 256), 127, device, mapping=noisy.mapping, seed=5, trial=0, layer=0
+    )
     currents = read_per_device(
         device.conductance(held.plus, 0.0),
         device.conductance(held.minus, 0.0),
@@ -137,10 +137,10 @@ def test_slow_noise_is_shared_by_the_positions_of_one_image():
     """With slow noise only, equal patches of one image give equal sums; those of another image differ."""
     net = small_net()
     slow = chip(
-        device=HermesPcm(programming_noise=False, drift=False), adc=Adc(bits=None), dac=Dac(bits=None),
+        device=HermesPcm(programming_noise=False, drift=False), adc=IdealAdc(), dac=IdealDac(),
         image_seconds=512e-9 * 2, session_seconds=1e9,
     )  # fmt: skip
-    engine = slow._engine(net, net.layer("conv"), 0, None, 0, 0, 1)
+    engine = build_engine(slow, net, net.layer("conv"), index=0, sampled=None, seed=0, trial=0, threads=1)
     flat = np.full((2, 4, 8, 8), 100.0, np.float32)
     sums = engine.multiply(flat, 0)[:, :, 1:, 1:]  # the inner positions see equal patches
     np.testing.assert_allclose(sums, np.broadcast_to(sums[:, :, :1, :1], sums.shape), rtol=1e-6)
@@ -162,7 +162,7 @@ def test_compensation_brings_outputs_closer(better, worse):
 def test_compensation_works_without_an_adc():
     net, x = small_net(), inputs(100)
     reference = run_integer(net, x)
-    aged = chip(device=HermesPcm(), seconds=1e6, adc=Adc(bits=None))
+    aged = chip(device=HermesPcm(), seconds=1e6, adc=IdealAdc())
     before, after = (
         np.abs(run(net, replace(aged, compensation=m), x).outputs - reference).mean() for m in ("none", "affine")
     )
@@ -196,7 +196,7 @@ def test_tiles_without_weights_are_not_allocated():
 
 def test_clipping_is_counted_and_warned_of():
     net, x = small_net(), inputs(20)
-    result = run(net, chip(adc=Adc(bits=8, full_scale=1e-9)), x)
+    result = run(net, chip(adc=Adc(bits=8, range=GivenRange(1e-9))), x)
     assert result.counts.total("adc_clip") > 0.3 * result.counts.total("adc_conversion")
     assert any("conversions clipped" in w for w in result.warnings)
 
@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_refused():
         place(sequential([Dense(name="d", weight=np.ones((2, 2)))], input_shape=(2,)), chip())
     with pytest.raises(InputError, match="carries no samples"):
         run(net.replace(samples=None), chip(), inputs(2))
-    assert run(net.replace(samples=None), chip(adc=Adc(bits=None), dac=Dac(bits=None)), inputs(2)).n_images == 2
+    assert run(net.replace(samples=None), chip(adc=IdealAdc(), dac=IdealDac()), inputs(2)).n_images == 2
 
 
 @pytest.mark.parametrize(
@@ -233,8 +233,6 @@ def test_what_does_not_fit_is_refused():
     [
         (lambda: Dac(bits=1), "2 to 16"),
         (lambda: Adc(bits=40), "2 to 20"),
-        (lambda: Adc(percentile=10), "50.0 to 100.0"),
-        (lambda: Adc(full_scale=0.0), "full_scale"),
         (lambda: chip(rows=0), "1 to 4096"),
         (lambda: chip(compensation="all"), "choose from"),
         (lambda: chip(seconds=-1.0), "seconds"),
@@ -263,7 +261,7 @@ def test_counts_leave_out_arrays_that_are_not_there():
     x = np.random.default_rng(1).uniform(0.1, 1, (5, 8, 6, 6))
     q = quantize(net, samples=x)
     assert len(place(q, chip(rows=18, columns=2)).sites) == 4
-    result = run(q, chip(rows=18, columns=2, dac=Dac(bits=None), adc=Adc(bits=None)), x)
+    result = run(q, chip(rows=18, columns=2, dac=IdealDac(), adc=IdealAdc()), x)
     assert result.counts.total("dac_drive") == 5 * 16 * 72
     assert result.counts.total("digital_accumulate") == 0
     noisy, whole = (
@@ -271,6 +269,18 @@ def test_counts_leave_out_arrays_that_are_not_there():
         for rows, columns in ((18, 2), (72, 8))
     )
     assert noisy.std() < 1.6 * whole.std()  # no noise from arrays that are not there
+
+
+def test_drives_are_counted_where_row_tiles_have_unequal_arrays():
+    """Two groups of 18 rows on arrays of 12 x 3: the middle row tile feeds two arrays, the others one."""
+    net, x = small_net(groups=2), inputs(10)
+    small = chip(rows=12, columns=3, dac=IdealDac(), adc=IdealAdc())
+    assert [s.rows[0] for s in place(net, small).sites if s.layer == "conv"] == [0, 12, 12, 24]
+    grid = net.grids["input"]
+    drive = grid.encode(x).astype(np.float32) - np.float32(grid.zero_point)
+    by_row = np.count_nonzero(drive_rows(net.layer("conv"), drive).reshape(-1, 36), axis=0)
+    counted = run(net, small, x).counts.by_layer()["conv"]["dac_drive"]
+    assert counted == by_row @ np.repeat([1, 2, 1], 12)
 
 
 def test_a_network_without_weights_is_refused():

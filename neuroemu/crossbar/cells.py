@@ -1,0 +1,247 @@
+"""Weight mappings: how a matrix of weight codes is held by memory cells. Enter codes (K, M), leaves a Layout.
+
+A layout says which level each crossing of each physical column holds, and how the digital sums of physical columns
+add up to the layer's outputs. All that follows (tiles, sites, reads, conversions, energy) is counted on physical
+columns. Array letters: K inputs, M outputs, C physical columns, N terms of an output.
+
+References
+----------
+.. [1] A. Shafiee et al., "ISAAC: a convolutional neural network accelerator with in-situ analog arithmetic in
+   crossbars", ISCA 2016, doi:10.1109/ISCA.2016.12 (bit slices with digital shift-and-add; weights with an offset).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import _checks
+from ..devices import Device
+from ..errors import InputError
+
+Targets = tuple[np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The physical columns of one layer.
+
+    Attributes
+    ----------
+    levels : (K, C) float32
+        What a perfect column adds up per drive step, in cell levels.
+    holds : (K, C) bool
+        Crossings where a weight is not zero.
+    blocks : tuple of (first, last) int
+        Column ranges that lie side by side on one array.
+    slices : (C,) int
+        Which slice of the weights a column holds; columns of one tile and one slice share an ADC range.
+    terms : (N, M) int, and factors : (N,) float64
+        Output m = sum over n of factors[n] times column terms[n, m]. With one term, columns are the outputs.
+    """
+
+    levels: np.ndarray
+    holds: np.ndarray
+    blocks: tuple[tuple[int, int], ...]
+    slices: np.ndarray
+    terms: np.ndarray
+    factors: np.ndarray
+
+    def outputs(self, columns: np.ndarray) -> np.ndarray:
+        """Outputs (..., M) of the sums (..., C) of physical columns: the digital shift-and-add."""
+        if len(self.terms) == 1:
+            return columns
+        total = columns[..., self.terms[0]] * self.factors[0]
+        for term, factor in zip(self.terms[1:], self.factors[1:], strict=True):
+            total += columns[..., term] * factor
+        return total
+
+
+class CellMapping(ABC):
+    """Abstract: how weights are held. Final classes: DifferentialPair, OffsetColumn, BitSliced, Averaged."""
+
+    one_signed = False  # whether the current of every cell has the same sign
+    copies = 1  # devices in parallel, each drawn on its own
+
+    @abstractmethod
+    def top(self, largest: int) -> int:
+        """Largest level of a cell, for weight codes within +-`largest`; its conductance is g_max."""
+
+    @abstractmethod
+    def layout(self, codes: np.ndarray, largest: int, device: Device, columns: int) -> Layout:
+        """Physical columns for weight codes (K, M) on arrays `columns` wide."""
+
+    @abstractmethod
+    def targets(self, levels: np.ndarray, top: int, device: Device) -> Targets:
+        """Target conductances (G+, G-) in siemens of `levels`; no G- where cells stand alone."""
+
+
+@dataclass(frozen=True)
+class DifferentialPair(CellMapping):
+    """Two cells a weight, subtracted in the analog domain: G+ - G- = w (g_max - g_min) / w_max.
+
+    Parameters
+    ----------
+    sided : {"one", "two"}
+        "one": one cell holds |w|, the other g_min. "two": both move from the middle of the range in opposite
+        directions, G = (g_min + g_max) / 2 +- w (g_max - g_min) / (2 w_max); the same difference, more current.
+    """
+
+    sided: str = "one"
+
+    def __post_init__(self):
+        _checks.choice(self.sided, ("one", "two"), who="DifferentialPair", name="sided")
+
+    def top(self, largest):
+        return largest
+
+    def layout(self, codes, largest, device, columns):
+        return _plain(codes, columns)
+
+    def targets(self, levels, top, device):
+        levels, span = levels.astype(np.float64), device.g_max - device.g_min
+        if self.sided == "two":
+            middle = (device.g_min + device.g_max) / 2
+            return middle + levels * (span / (2 * top)), middle - levels * (span / (2 * top))
+        step = span / top
+        return device.g_min + np.maximum(levels, 0) * step, device.g_min + np.maximum(-levels, 0) * step
+
+
+@dataclass(frozen=True)
+class OffsetColumn(CellMapping):
+    """One cell a weight: level w + w_max of 2 w_max; a reference column of zero weights is subtracted digitally.
+
+        G = g_min + (w + w_max) (g_max - g_min) / (2 w_max),   output = column - reference column of the same tile
+
+    Each tile gives one of its columns to the reference, which has cells and a converter of its own; its error is
+    common to all outputs of the tile. The unsigned form of the weights is that of ISAAC [1]_, which computes the
+    offset digitally from the inputs instead.
+    """
+
+    one_signed = True
+
+    def top(self, largest):
+        return 2 * largest
+
+    def layout(self, codes, largest, device, columns):
+        if columns < 2:
+            raise InputError(
+                f"OffsetColumn: arrays have {columns} column; a weight and its reference need 2; use replace(chip, "
+                "columns=...) or DifferentialPair()"
+            )
+        outputs = codes.shape[1]
+        wide = even_share(outputs, columns - 1)
+        starts = range(0, outputs, wide)
+        own = np.arange(outputs) + np.arange(outputs) // wide
+        last = [min(start + wide, outputs) + block for block, start in enumerate(starts)]  # the reference columns
+        total = outputs + len(last)
+        base = device.g_min * self.top(largest) / (device.g_max - device.g_min)
+        levels, holds = np.full((len(codes), total), largest + base, np.float32), np.zeros((len(codes), total), bool)
+        levels[:, own] += codes
+        holds[:, own] = codes != 0
+        blocks = tuple((start + block, end + 1) for block, (start, end) in enumerate(zip(starts, last, strict=True)))
+        terms = np.stack([own, np.array(last)[np.arange(outputs) // wide]])
+        return Layout(levels, holds, blocks, np.zeros(total, int), terms, np.array([1.0, -1.0]))
+
+    def targets(self, levels, top, device):
+        return levels.astype(np.float64) * ((device.g_max - device.g_min) / top), None
+
+
+@dataclass(frozen=True)
+class BitSliced(CellMapping):
+    """Differential pairs of few levels: slice s holds digit s of |w| with the sign of w.
+
+        w = sum_s 2^(s b) w_s,   |w_s| <= 2^b - 1,   output = sum_s 2^(s b) column_s
+
+    Columns of one slice lie side by side, the lowest slice first; each has a converter of its own, and the sum over
+    slices is digital. An error of slice s weighs 2^(s b).
+
+    Parameters
+    ----------
+    bits_per_cell : int, 1 to 8
+        b; 8-bit weights have 7 bits of magnitude, so ceil(7 / b) slices (a weight of -128 in a file takes 8 bits).
+    """
+
+    bits_per_cell: int
+
+    def __post_init__(self):
+        _checks.integer(self.bits_per_cell, who="BitSliced", name="bits_per_cell", low=1, high=8)
+
+    def top(self, largest):
+        return (1 << self.bits_per_cell) - 1
+
+    def layout(self, codes, largest, device, columns):
+        bits, outputs = self.bits_per_cell, codes.shape[1]
+        count = -(-int(largest).bit_length() // bits)
+        sign, rest = np.sign(codes), np.abs(codes).astype(np.int64)
+        digits = [(rest >> (bits * s)) & self.top(largest) for s in range(count)]
+        levels = np.concatenate([sign * digit for digit in digits], axis=1).astype(np.float32)
+        terms = np.arange(count * outputs).reshape(count, outputs)
+        factors = 2.0 ** (bits * np.arange(count))
+        blocks = even_blocks(levels.shape[1], columns)
+        return Layout(levels, levels != 0, blocks, np.repeat(np.arange(count), outputs), terms, factors)
+
+    def targets(self, levels, top, device):
+        return DifferentialPair().targets(levels, top, device)
+
+
+@dataclass(frozen=True)
+class Averaged(CellMapping):
+    """Several devices in parallel for each cell of another mapping; errors fall by sqrt(devices), currents add up.
+
+    Parameters
+    ----------
+    devices : int, 2 to 64
+        Each is programmed to the same target and drawn on its own.
+    mapping : CellMapping
+        What the parallel devices stand in for; not Averaged itself.
+
+    Notes
+    -----
+    The devices share one crossing, so tiles and counts stay those of `mapping`. Errors that all devices have alike, as
+    the mean drift of their level, do not average away.
+    """
+
+    devices: int
+    mapping: CellMapping = field(default=DifferentialPair())
+
+    def __post_init__(self):
+        _checks.integer(self.devices, who="Averaged", name="devices", low=2, high=64)
+        _checks.instance(self.mapping, CellMapping, who="Averaged", name="mapping")
+        if isinstance(self.mapping, Averaged):
+            raise InputError("Averaged: mapping is Averaged too; give one with the product of both device counts")
+
+    @property
+    def one_signed(self):
+        return self.mapping.one_signed
+
+    @property
+    def copies(self):
+        return self.devices
+
+    def top(self, largest):
+        return self.mapping.top(largest)
+
+    def layout(self, codes, largest, device, columns):
+        return self.mapping.layout(codes, largest, device, columns)
+
+    def targets(self, levels, top, device):
+        return self.mapping.targets(levels, top, device)
+
+
+def even_share(n: int, most: int) -> int:
+    """Size of a part when n is shared evenly over the fewest parts of at most `most`, so that no thin rest is left."""
+    return -(-n // -(-n // most))
+
+
+def even_blocks(n: int, most: int) -> tuple[tuple[int, int], ...]:
+    """(first, last) of those parts."""
+    wide = even_share(n, most)
+    return tuple((start, min(start + wide, n)) for start in range(0, n, wide))
+
+
+def _plain(codes, columns) -> Layout:
+    outputs = codes.shape[1]
+    return Layout(
+        codes, codes != 0, even_blocks(outputs, columns), np.zeros(outputs, int), np.arange(outputs)[None], np.ones(1)
+    )

@@ -1,0 +1,66 @@
+"""Counting: what the arrays of a run did becomes counts of events, shares of clipped conversions and warnings."""
+
+import numpy as np
+
+from ..energy import Counts
+from ..network import layers as L
+from .converters import Adc
+
+
+def counts_of(chip, network, engines, sites, images: int) -> Counts:
+    """Events of all images of one programmed chip, by layer and kind.
+
+    Each plane of an input is a read and, with an `Adc`, a conversion of each physical column. "digital_accumulate" is
+    an addition of two digitised numbers: over row tiles, slices, reference columns and planes.
+    """
+    pairs = []
+    for name, engine in engines.items():
+        tiles = [site for site in sites if site.layer == name]
+        vectors, reads = engine.tally.vectors, engine.tally.vectors * engine.planes
+        columns = _columns(tiles)
+        pairs += [(name, chip.read_event, reads * len(tiles)), (name, "dac_drive", engine.tally.drives)]
+        if isinstance(chip.adc, Adc):
+            pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
+        in_read, between_planes = _additions(engine, tiles)
+        additions = reads * in_read + vectors * (engine.planes - 1) * between_planes
+        if additions:
+            pairs.append((name, "digital_accumulate", additions))
+    for layer in network.layers:
+        if not isinstance(layer, L.Flatten | L.Reshape | L.Transpose):
+            pairs.append((layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * images))
+    return Counts.from_pairs(pairs)
+
+
+def clipped_shares(engines, sites) -> dict[str, float]:
+    """Share of the ADC conversions outside their range, by layer."""
+    shares = {}
+    for name, engine in engines.items():
+        columns = _columns(site for site in sites if site.layer == name)
+        shares[name] = engine.tally.adc_clips / max(1, engine.tally.vectors * engine.planes * columns)
+    return shares
+
+
+def warnings_of(clips) -> tuple[str, ...]:
+    """A line for each layer that clips more than 1 % of its conversions."""
+    found = []
+    for name in clips[0]:
+        share = float(np.mean([c[name] for c in clips]))
+        if share > 0.01:
+            found.append(
+                f"layer '{name}': {share:.1%} of the ADC conversions clipped; widen Adc.range, as MinMaxRange() does"
+            )
+    return tuple(found)
+
+
+def _columns(sites) -> int:
+    return sum(site.columns[1] - site.columns[0] for site in sites)
+
+
+def _additions(engine, sites) -> tuple[int, int]:
+    """Additions of one read (all arrays into outputs), and of each further plane."""
+    live = np.zeros(engine.layout.levels.shape[1], bool)
+    for site in sites:
+        live[slice(*site.columns)] = True
+    terms = np.count_nonzero(live[engine.layout.terms], axis=0)  # physical columns of each output
+    outputs = int(np.count_nonzero(terms))
+    return _columns(sites) - int(live.sum()) + int(terms.sum()) - outputs, outputs
