@@ -99,6 +99,30 @@ def sweep(sweeps, *, logarithmic: bool = False) -> Figure:
     return figure
 
 
+def noise_budget(budget) -> Figure:
+    """Relative error of each layer from each imperfection of a crossbar chip, as bars."""
+    if not hasattr(budget, "errors"):
+        raise ArgumentTypeError(f"plot.noise_budget: got {type(budget).__name__}; give a NoiseBudget")
+    layers, effects = list(budget.errors), list(next(iter(budget.errors.values())))
+    figure = _figure(2.5 + 1.3 * len(layers), 3.8)
+    axes = figure.subplots()
+    width = 0.85 / len(effects)
+    for place, (effect, colour) in enumerate(zip(effects, _colours(len(effects)), strict=True)):
+        heights = [100 * budget.errors[name][effect] for name in layers]
+        axes.bar(
+            np.arange(len(layers)) + (place - (len(effects) - 1) / 2) * width,
+            heights,
+            width,
+            color=colour,
+            label=effect,
+        )
+    axes.set_xticks(range(len(layers)), layers)
+    axes.set_ylabel("rms error / rms of exact sums (%)")
+    axes.set_title(f"{budget.chip_name}, {budget.n_trials} chips", fontsize=10)
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+    return figure
+
+
 def tiles(placement) -> Figure:
     """The units of a placement as rectangles, coloured by layer and filled by their utilisation."""
     if not hasattr(placement, "sites"):

@@ -24,7 +24,7 @@ ALLOWED = {
     "transform": BASE | {"network"},
     "devices": BASE,
     "chip": BASE | {"network", "energy"},
-    "crossbar": BASE | {"network", "energy", "chip", "devices"},
+    "crossbar": BASE | {"network", "energy", "chip", "devices", "_counts"},
     "spiking": BASE | {"network", "energy", "chip"},
     "digital": BASE | {"network", "energy", "chip"},
     "chips": BASE | {"crossbar", "spiking", "digital", "devices", "energy"},

@@ -1,5 +1,6 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
+from .budget import NoiseBudget, noise_budget
 from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
@@ -25,10 +26,12 @@ __all__ = [
     "InputScheme",
     "MinMaxRange",
     "MseRange",
+    "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
     "PulseWidth",
     "RowDriver",
     "ideal",
+    "noise_budget",
     "read_per_device",
 ]

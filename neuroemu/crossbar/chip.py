@@ -126,7 +126,7 @@ class CrossbarChip(Chip):
         return tuple(sites)
 
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
-        sampled = self._sampled_rows(network)
+        sampled = self.sampled_rows(network)
         outputs, counts, clips = [], [], []
         for trial in range(trials):
             engines = {}
@@ -159,7 +159,7 @@ class CrossbarChip(Chip):
             notes=(f"{self.seconds:g} s after programming, compensation '{self.compensation}'",),
         )
 
-    def _sampled_rows(self, network) -> dict[str, np.ndarray]:
+    def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""
         if self.compensation == "none" and not self.adc.needs_samples:
             return {}

@@ -44,7 +44,7 @@ def inputs(n, rows=60, seed=1, low=0.0):
 
 
 def engine_of(net, machine, *, trial=0, seed=0):
-    sampled = machine._sampled_rows(net).get("fc")
+    sampled = machine.sampled_rows(net).get("fc")
     return build_engine(machine, net, net.layers[0], index=0, sampled=sampled, seed=seed, trial=trial, threads=1)
 
 

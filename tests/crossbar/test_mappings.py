@@ -91,7 +91,7 @@ def inputs(*shape, seed=1):
 
 
 def engine_of(net, machine, *, trial=0, seed=0):
-    sampled = machine._sampled_rows(net).get("fc")
+    sampled = machine.sampled_rows(net).get("fc")
     return build_engine(machine, net, net.layers[0], index=0, sampled=sampled, seed=seed, trial=trial, threads=1)
 
 

@@ -1,0 +1,153 @@
+"""noise_budget: how much each imperfection of a chip adds to the error of each layer, one at a time and together.
+
+Enter a quantized network, a chip and inputs; leave, by layer and effect, the root mean square error of the layer's sums
+over the root mean square of the exact sums. Every layer is driven by the exact activations of the integer reference, so
+that errors of earlier layers do not mix in.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .. import _checks
+from .._counts import aligned
+from ..devices import Cells, Device
+from ..errors import PlacementError
+from ..network.graph import Network
+from ..network.integer import exact_multiply, run_integer
+from .building import build_engine
+from .chip import CrossbarChip, ideal
+
+ALONE = ("programming", "drift", "read noise", "DAC", "ADC")
+EFFECTS = (*ALONE, "together", "compensated")
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseBudget:
+    """Relative errors of one chip.
+
+    Attributes
+    ----------
+    chip_name : str
+    errors : dict layer -> dict effect -> float
+        Root mean square error over root mean square of the exact sums. "together" has all effects without a digital
+        compensation, "compensated" all with the one of the chip.
+    n_inputs, n_trials : int
+    """
+
+    chip_name: str
+    errors: dict[str, dict[str, float]]
+    n_inputs: int
+    n_trials: int
+
+    def __repr__(self):
+        rows = [("layer", *EFFECTS)]
+        rows += [(name, *(f"{100 * row[effect]:.2f} %" for effect in EFFECTS)) for name, row in self.errors.items()]
+        return f"{self.chip_name}, {self.n_inputs} inputs, {self.n_trials} chips\n{aligned(rows)}"
+
+
+def noise_budget(
+    network: Network, chip: CrossbarChip, x: np.ndarray, *, seed: int = 0, trials: int = 3, threads: int | None = None
+) -> NoiseBudget:
+    """Relative error of each layer's sums from each imperfection alone, and from all.
+
+    Parameters
+    ----------
+    network : Network
+        Quantized, with samples where the chip calibrates on them.
+    chip : CrossbarChip
+    x : ``(B, *network.input_shape)`` array
+        A hundred inputs are plenty.
+    seed : int
+    trials : int
+        Programmed chips to average over, in the mean square.
+    threads : int, optional
+
+    Returns
+    -------
+    NoiseBudget
+
+    Raises
+    ------
+    ArgumentTypeError, InputError, PlacementError
+        As `run`.
+    """
+    who = "noise_budget"
+    _checks.instance(network, Network, who=who, name="network")
+    _checks.instance(chip, CrossbarChip, who=who, name="chip")
+    _checks.integer(trials, who=who, name="trials", low=1, high=10_000)
+    _checks.integer(seed, who=who, name="seed", low=0)
+    threads = _checks.threads(threads, who=who)
+    if not chip.place(network):
+        raise PlacementError(f"{who}: network '{network.name}' has only zero weights; there is nothing to measure")
+    sampled = chip.sampled_rows(network)
+    total = {layer.name: dict.fromkeys(("exact", *EFFECTS), 0.0) for layer in network.weighted}
+    for trial in range(trials):
+        for effect, variant in _variants(chip).items():
+            engines = {
+                layer.name: build_engine(
+                    variant, network, layer, index=index, sampled=sampled.get(layer.name), seed=seed, trial=trial,
+                    threads=threads,
+                )
+                for index, layer in enumerate(network.weighted)
+            }  # fmt: skip
+
+            def measure(layer, drive, first, engines=engines, effect=effect, count=trial == 0):
+                exact = exact_multiply(layer, drive, first).astype(np.float64)
+                error = engines[layer.name].multiply(drive, first) - exact
+                total[layer.name][effect] += float((error**2).sum()) / trials
+                if effect == "together" and count:
+                    total[layer.name]["exact"] += float((exact**2).sum())
+                return exact
+
+            run_integer(network, x, multiply=measure)
+    errors = {
+        name: {effect: float(np.sqrt(row[effect] / row["exact"])) if row["exact"] else 0.0 for effect in EFFECTS}
+        for name, row in total.items()
+    }
+    return NoiseBudget(chip.name, errors, len(x), trials)
+
+
+def _variants(chip: CrossbarChip) -> dict[str, CrossbarChip]:
+    """A chip for each effect."""
+    perfect = replace(ideal(chip), seconds=chip.seconds)
+    return {
+        "programming": replace(perfect, device=_Part(chip.device, programming=True)),
+        "drift": replace(perfect, device=_Part(chip.device, drift=True)),
+        "read noise": replace(perfect, device=_Part(chip.device, read_noise=True)),
+        "DAC": replace(perfect, dac=chip.dac),
+        "ADC": replace(perfect, adc=chip.adc),
+        "together": replace(chip, compensation="none"),
+        "compensated": chip,
+    }
+
+
+@dataclass(frozen=True)
+class _Part(Device):
+    """A device with only some of its imperfections."""
+
+    device: Device
+    programming: bool = False
+    drift: bool = False
+    read_noise: bool = False
+
+    @property
+    def g_min(self):
+        return self.device.g_min
+
+    @property
+    def g_max(self):
+        return self.device.g_max
+
+    def program(self, target, generator) -> Cells:
+        cells = self.device.program(target, generator)
+        return cells if self.programming else replace(cells, conductance=np.asarray(target, np.float64))
+
+    def conductance(self, cells, seconds):
+        return self.device.conductance(cells, seconds) if self.drift else cells.conductance
+
+    def read_sigma(self, cells, seconds):
+        return self.device.read_sigma(cells, seconds) if self.read_noise else np.zeros_like(cells.conductance)
+
+    def read_shares(self, seconds, *, image_seconds, session_seconds):
+        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
