@@ -26,6 +26,13 @@ ne.plot.tiles(placement)
 
 
 # %%
+# What each imperfection adds to the error of each layer, one hour after programming.
+budget = ne.crossbar.noise_budget(quantized, ne.chips.HERMES, x[:50])
+print(budget)
+ne.plot.noise_budget(budget)
+
+
+# %%
 # Accuracy over the bits of the ADC. Ranges are calibrated on training images for each setting.
 def accuracy(chip, trials=2):
     return ne.run(quantized, chip, x, labels=y, trials=trials).scores.by_trial

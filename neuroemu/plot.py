@@ -119,7 +119,7 @@ def noise_budget(budget) -> Figure:
     axes.set_xticks(range(len(layers)), layers)
     axes.set_ylabel("rms error / rms of exact sums (%)")
     axes.set_title(f"{budget.chip_name}, {budget.n_trials} chips", fontsize=10)
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.legend(frameon=False, fontsize=8, ncols=len(effects), loc="outside lower center")
     return figure
 
 
