@@ -4,10 +4,12 @@ Conductances are in siemens, times in absolute seconds since programming.
 """
 
 from .base import Cells, Device, ReadShares, stick
+from .faults import Fault, Faulty, fault_map
 from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
 from .measured import MeasuredTable
 from .pcm import HermesPcm, Pcm
+from .pulses import IncrementalPulses, Iterative, PulseScheme
 from .read_noise import FlickerNoise, ReadNoise, ShotNoise, ThermalNoise, WhiteNoise, WithReadNoise
 from .reram_cmo import RramCmo
 from .reram_milo import RramMilo2021
@@ -15,22 +17,29 @@ from .reram_wan import WAN_AIHWKIT, WAN_CROSSSIM, RramWan2022, WanFit
 from .sonos import Sonos
 from .telegraph import TelegraphNoise
 from .update_table import UpdateTable, read_pulse_trace, read_update_table
+from .write_verify import ProgrammingReport, WriteVerified, write_verify
 
 __all__ = [
     "WAN_AIHWKIT",
     "WAN_CROSSSIM",
     "Cells",
     "Device",
+    "Fault",
+    "Faulty",
     "FlickerNoise",
     "Generic",
     "HermesPcm",
     "Ideal",
+    "IncrementalPulses",
+    "Iterative",
     "LognormalNoise",
     "MeasuredTable",
     "NormalNoise",
     "Pcm",
     "ProgrammingNoise",
+    "ProgrammingReport",
     "ProportionalNoise",
+    "PulseScheme",
     "ReadNoise",
     "ReadShares",
     "RramCmo",
@@ -45,7 +54,10 @@ __all__ = [
     "WanFit",
     "WhiteNoise",
     "WithReadNoise",
+    "WriteVerified",
+    "fault_map",
     "read_pulse_trace",
     "read_update_table",
     "stick",
+    "write_verify",
 ]
