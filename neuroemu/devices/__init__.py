@@ -17,7 +17,7 @@ from .reram_wan import WAN_AIHWKIT, WAN_CROSSSIM, RramWan2022, WanFit
 from .sonos import Sonos
 from .telegraph import TelegraphNoise
 from .update_table import UpdateTable, read_pulse_trace, read_update_table
-from .write_verify import ProgrammingReport, WriteVerified, write_verify
+from .verified import ProgrammingReport, WriteVerified, write_verify
 
 __all__ = [
     "WAN_AIHWKIT",

@@ -23,7 +23,7 @@ from neuroemu.devices import (
     WithReadNoise,
 )
 from neuroemu.devices.faults import Fault, Faulty, fault_map
-from neuroemu.devices.write_verify import WriteVerified
+from neuroemu.devices.verified import WriteVerified
 from neuroemu.errors import ArgumentTypeError, InputError
 
 YEAR = 365.25 * 86_400.0

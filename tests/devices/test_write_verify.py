@@ -26,7 +26,7 @@ from neuroemu.devices import (
 )
 from neuroemu.devices.faults import Faulty
 from neuroemu.devices.pulses import IncrementalPulses, Iterative, exact
-from neuroemu.devices.write_verify import WriteVerified, put, taken, write_verify
+from neuroemu.devices.verified import WriteVerified, put, taken, write_verify
 from neuroemu.errors import ArgumentTypeError, InputError
 
 SIGMA, MIDDLE, CELLS = 1e-6, 12.5e-6, 100_000
