@@ -18,7 +18,7 @@ from .mapping import Tile
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedTile:
-    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs.
+    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs; and reference columns, if it has any.
 
     Arrays are (rows, columns), or (devices, rows, columns) with several devices in parallel.
     """
@@ -26,6 +26,7 @@ class ProgrammedTile:
     tile: Tile
     plus: Cells
     minus: Cells | None
+    reference: Cells | None = None  # (rows, reference columns)
 
 
 @dataclass(frozen=True, eq=False)
