@@ -18,15 +18,26 @@ from .mapping import Tile
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedTile:
-    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs; and reference columns, if it has any.
+    """Cells of one tile, as programmed in one call, so that a device that knows arrays sees the lines they share.
 
-    Arrays are (rows, columns), or (devices, rows, columns) with several devices in parallel.
+    Arrays are (P, rows, columns), or (P, devices, rows, columns) with several devices in parallel: P is 2 where the
+    mapping has pairs, G+ first, and 1 where cells stand alone. All share the word lines; each of the P has its own bit
+    lines.
     """
 
     tile: Tile
-    plus: Cells
-    minus: Cells | None
+    cells: Cells
     reference: Cells | None = None  # (rows, reference columns)
+
+    @property
+    def plus(self) -> Cells:
+        """Cells of G+ alone."""
+        return _plane(self.cells, 0)
+
+    @property
+    def minus(self) -> Cells | None:
+        """Cells of G- alone; None where cells stand alone."""
+        return _plane(self.cells, 1) if len(self.cells.conductance) > 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +56,10 @@ def program(
     programmed = []
     for index, tile in enumerate(tiles):
         generator = _streams.generator(seed, "program", trial, layer, index)
-        cells = [
-            None if target is None else device.program(_copied(target, mapping.copies), generator)
-            for target in mapping.targets(levels[tile.rows, tile.columns], top, device)
-        ]
-        programmed.append(ProgrammedTile(tile, *cells))
+        levels_here = levels[tile.rows, tile.columns]
+        targets = [target for target in mapping.targets(levels_here, top, device) if target is not None]
+        stacked = np.stack([_copied(target, mapping.copies) for target in targets])
+        programmed.append(ProgrammedTile(tile, device.program(stacked, generator)))
     return tuple(programmed)
 
 
@@ -67,10 +77,7 @@ def effective_weights(
     total = np.zeros(shape, np.float32)  # variance of all read noise
     for index, held in enumerate(programmed):
         place = (held.tile.rows, held.tile.columns)
-        difference, variance = _read(held.plus, device, seconds)
-        if held.minus is not None:
-            minus, more = _read(held.minus, device, seconds)
-            difference, variance = difference - minus, variance + more
+        difference, variance = _read(held.cells, device, seconds)
         generator = _streams.generator(key[0], "read", *key[1:], index)
         frozen = np.sqrt(shares.frozen * variance) * generator.standard_normal(variance.shape)
         mean[place] = (difference + frozen) / step
@@ -90,9 +97,20 @@ def _copied(target: np.ndarray, copies: int) -> np.ndarray:
     return target if copies == 1 else np.repeat(target[None], copies, axis=0)
 
 
+def _plane(cells: Cells, index: int) -> Cells:
+    nu = np.asarray(cells.drift_exponent)
+    return Cells(
+        cells.conductance[index],
+        nu[index] if nu.ndim else cells.drift_exponent,
+        None if cells.stuck is None else cells.stuck[index],
+        {name: array[index] for name, array in cells.state.items()},
+    )
+
+
 def _read(cells: Cells, device: Device, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Conductance of a crossing and the variance of its read noise; the average over devices in parallel."""
-    conductance, sigma = device.conductance(cells, seconds), device.read_sigma(cells, seconds)
-    if conductance.ndim == 2:
-        return conductance, sigma**2
-    return conductance.mean(axis=0), (sigma**2).sum(axis=0) / len(sigma) ** 2
+    """G+ - G- of each crossing and the variance of its read noise; averages over devices in parallel."""
+    conductance, variance = device.conductance(cells, seconds), device.read_sigma(cells, seconds) ** 2
+    if conductance.ndim == 4:
+        conductance, variance = conductance.mean(axis=1), variance.sum(axis=1) / variance.shape[1] ** 2
+    difference = conductance[0] - conductance[1] if len(conductance) > 1 else conductance[0]
+    return difference, variance.sum(axis=0)
