@@ -4,6 +4,9 @@ A tile keeps its own cells. At a time t after programming they become, in cell l
 
     mean = (average of G+(t) - G-(t) + frozen read noise) / step,
     variance of the fresh and slow shares = sum of (s+^2 + s-^2) / (n step)^2.
+
+Each cell splits its read noise by its own time scales. The frozen share of a telegraph trap is full or empty; all other
+noise is normal.
 """
 
 from dataclasses import dataclass
@@ -72,25 +75,15 @@ def effective_weights(
     fresh one, exact where an image is read once. `key` is (seed, trial, layer) of the frozen share's stream.
     """
     step = (device.g_max - device.g_min) / top
-    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1])
-    mean = np.zeros(shape, np.float32)
-    total = np.zeros(shape, np.float32)  # variance of all read noise
+    mean, fresh, slow = (np.zeros(shape, np.float32) for _ in range(3))
     for index, held in enumerate(programmed):
         place = (held.tile.rows, held.tile.columns)
-        difference, variance = _read(held.cells, device, seconds)
         generator = _streams.generator(key[0], "read", *key[1:], index)
-        frozen = np.sqrt(shares.frozen * variance) * generator.standard_normal(variance.shape)
-        mean[place] = (difference + frozen) / step
-        total[place] = variance / step**2
-    if not total.any():
-        return Weights(mean, None, None)
-    fresh = shares.fresh + (shares.slow if merge_slow else 0.0)
-    slow = 0.0 if merge_slow else shares.slow
-    return Weights(
-        mean,
-        total * np.float32(fresh) if fresh > 0 else None,
-        np.sqrt(total * np.float32(slow)) if slow > 0 else None,
-    )
+        read = _read(held.cells, device, seconds, spans, generator)
+        mean[place], fresh[place], slow[place] = read[0] / step, read[1] / step**2, read[2] / step**2
+    if merge_slow:
+        fresh, slow = fresh + slow, np.zeros_like(slow)
+    return Weights(mean, fresh if fresh.any() else None, np.sqrt(slow) if slow.any() else None)
 
 
 def _copied(target: np.ndarray, copies: int) -> np.ndarray:
@@ -107,10 +100,28 @@ def _plane(cells: Cells, index: int) -> Cells:
     )
 
 
-def _read(cells: Cells, device: Device, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """G+ - G- of each crossing and the variance of its read noise; averages over devices in parallel."""
-    conductance, variance = device.conductance(cells, seconds), device.read_sigma(cells, seconds) ** 2
-    if conductance.ndim == 4:
-        conductance, variance = conductance.mean(axis=1), variance.sum(axis=1) / variance.shape[1] ** 2
-    difference = conductance[0] - conductance[1] if len(conductance) > 1 else conductance[0]
-    return difference, variance.sum(axis=0)
+def _read(cells: Cells, device: Device, seconds: float, spans, generator):
+    """Conductance of each crossing with its frozen noise, and the variances of its fresh and slow noise."""
+    variance = device.read_sigma(cells, seconds) ** 2
+    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1], cells=cells)
+    conductance, normal = device.conductance(cells, seconds), variance * shares.frozen
+    for trap in shares.traps:
+        p, held = trap.occupancy, variance * trap.share
+        full = generator.random(variance.shape) < p
+        conductance = conductance + np.sqrt(held / (p * (1 - p))) * (full - p)
+        normal = np.maximum(normal - held, 0.0)
+    mean = _difference(conductance)
+    mean = mean + np.sqrt(_summed(normal)) * generator.standard_normal(mean.shape)
+    return mean, _summed(variance * shares.fresh), _summed(variance * shares.slow)
+
+
+def _difference(cells: np.ndarray) -> np.ndarray:
+    """G+ - G- of each crossing, or G where cells stand alone; the average over devices in parallel."""
+    cells = cells.mean(axis=1) if cells.ndim == 4 else cells
+    return cells[0] - cells[1] if len(cells) > 1 else cells[0]
+
+
+def _summed(variance: np.ndarray) -> np.ndarray:
+    """Variance of that difference."""
+    variance = variance.sum(axis=1) / variance.shape[1] ** 2 if variance.ndim == 4 else variance
+    return variance.sum(axis=0)

@@ -165,8 +165,10 @@ class Faulty(Device):
     def read_sigma(self, cells, seconds):
         return np.where(self._faults(cells), 0.0, self.device.read_sigma(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )
 
     def _faults(self, cells: Cells) -> np.ndarray:
         if "fault" not in cells.state:
