@@ -13,18 +13,25 @@ from .compensation import (
     TileGain,
 )
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .oscillator import Cco
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
     "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
     "ColumnAffine",
     "ColumnConverter",
@@ -33,10 +40,12 @@ __all__ = [
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "Flash",
     "GivenRange",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "Measured",
     "MinMaxRange",
     "MseRange",
     "NoCompensation",
@@ -44,9 +53,12 @@ __all__ = [
     "OffsetColumn",
     "PercentileRange",
     "PulseWidth",
+    "Ramp",
     "ReferenceColumns",
     "RowDriver",
+    "Sar",
     "TileGain",
+    "Uniform",
     "ideal",
     "noise_budget",
     "read_per_device",

@@ -24,7 +24,7 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, warnings_of
+from .counting import clipped_shares, counts_of, seconds_of_read, warnings_of
 from .inputs import Amplitude, InputScheme
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
@@ -54,7 +54,7 @@ class CrossbarChip(Chip):
     mapping : CellMapping
         How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
     inputs : InputScheme
-        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
+        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
         `Dac(bits=...)` or `IdealDac()`.
     adc : ColumnConverter
@@ -68,7 +68,8 @@ class CrossbarChip(Chip):
     read_event : str
         Name of the counted event of one core doing one product, which the cost table prices.
     read_seconds : float
-        Time of that read, s; of one plane where inputs take several.
+        Time of that read, s; of one plane where inputs take several. Conversions come on top where `Adc` gives them a
+        time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
@@ -161,7 +162,9 @@ class CrossbarChip(Chip):
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
         passes = [
-            positions(network, layer) * planes_of(self, network, layer) * self.read_seconds
+            positions(network, layer)
+            * planes_of(self, network, layer)
+            * seconds_of_read(self, [site for site in sites if site.layer == layer.name])
             for layer in network.weighted
         ]
         return Execution(

@@ -31,6 +31,14 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     return Counts.from_pairs(pairs)
 
 
+def seconds_of_read(chip, sites) -> float:
+    """Time of one read of a layer on `sites`: the arrays together, then the columns that share a converter in turn."""
+    if not isinstance(chip.adc, Adc):
+        return chip.read_seconds
+    widest = max((site.columns[1] - site.columns[0] for site in sites), default=0)
+    return chip.read_seconds + min(chip.adc.columns_per_converter, widest) * chip.adc.seconds_of_conversion
+
+
 def clipped_shares(engines, sites) -> dict[str, float]:
     """Share of the ADC conversions outside their range, by layer."""
     shares = {}
