@@ -87,5 +87,5 @@ class Cco(AdcKind):
 
     def _currents(self, largest: int, c: np.ndarray) -> np.ndarray:
         """Currents, in steps, at which counts 1 ... largest are reached: (converters, largest)."""
-        share = (np.arange(1.0, largest + 1) - self.start_phase) / largest
-        return largest * share / (1.0 + c * (1.0 - share))
+        counts = np.arange(1.0, largest + 1) - self.start_phase
+        return counts / (1.0 + c * (1.0 - counts / largest))
