@@ -24,7 +24,7 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, seconds_of_read, warnings_of
+from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
 from .inputs import Amplitude, InputScheme
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
@@ -174,7 +174,7 @@ class CrossbarChip(Chip):
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
             warnings=warnings_of(clips),
-            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}",),
+            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:

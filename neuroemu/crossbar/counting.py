@@ -39,6 +39,14 @@ def seconds_of_read(chip, sites) -> float:
     return chip.read_seconds + min(chip.adc.columns_per_converter, widest) * chip.adc.seconds_of_conversion
 
 
+def notes_of(chip) -> tuple[str, ...]:
+    """A line on how long converters take, where a read waits for them."""
+    if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
+        return ()
+    line = f"up to {chip.adc.columns_per_converter} conversions of {chip.adc.seconds_of_conversion:.3g} s follow a read"
+    return (line if chip.adc.clock is None else f"{line}: {chip.adc.kind.cycles(chip.adc.bits)} clock cycles each",)
+
+
 def clipped_shares(engines, sites) -> dict[str, float]:
     """Share of the ADC conversions outside their range, by layer."""
     shares = {}

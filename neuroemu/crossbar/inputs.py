@@ -103,7 +103,8 @@ class Amplitude(_OneRead):
     Chips without rows of both polarities read in phases; HERMES has a mode that takes one phase for each sign of input
     and weight, and one that takes all at once [2]_. Phases of the weights' signs are not modelled here. Ranges and
     compensation are computed on the phases, fresh noise is drawn for each, and currents of one sign
-    (`OffsetColumn`) keep all codes.
+    (`OffsetColumn`) keep all codes. Each phase is a counted read of `CrossbarChip.read_event`, so the price and
+    `read_seconds` must be those of one phase.
     """
 
 

@@ -37,7 +37,7 @@ class Cco(AdcKind):
     polarity_mismatch : float, 0 to 0.2
         Standard deviation of the relative gain of negative currents against positive ones, over converters: two
         current mirrors feed one oscillator. Without effect where no current can be negative.
-    start_phase : float, 0 to 1
+    start_phase : float, 0 to 0.5
         phi: phase, in periods, at which the oscillator starts. 0: restarted at each read, whole periods count, so that
         codes are rounded towards zero; 0.5: rounded to the nearest code.
     integration_seconds : float, seconds
@@ -61,7 +61,7 @@ class Cco(AdcKind):
             "compression": (-0.5, 10.0),
             "compression_spread": (0.0, 1.0),
             "polarity_mismatch": (0.0, 0.2),
-            "start_phase": (0.0, 1.0),
+            "start_phase": (0.0, 0.5),
             "integration_seconds": (0.0, None),
         }
         for name, (low, high) in limits.items():

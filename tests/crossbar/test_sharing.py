@@ -114,6 +114,10 @@ def test_conversions_of_one_converter_follow_one_another(shared, columns, output
     assert run(net, machine, inputs(1)).latency_per_inference == pytest.approx(expected, rel=1e-12)
 
 
+def machine_notes(machine, net, x):
+    return machine.execute(net, machine.place(net), x, seed=0, trials=1, threads=1).notes
+
+
 def test_every_read_of_every_layer_waits_for_its_conversions():
     random = np.random.default_rng(0)
     layers = [
@@ -130,6 +134,8 @@ def test_every_read_of_every_layer_waits_for_its_conversions():
     conv, fc = 16 * 4 * (100e-9 + 4 * 8e-9), 4 * (100e-9 + 4 * 8e-9)  # 12 and 6 columns: 4 in a converter
     assert result.latency_per_inference == pytest.approx(conv + fc)
     assert result.throughput == pytest.approx(1 / conv)
+    assert "up to 4 conversions of 8e-09 s follow a read: 8 clock cycles each" in machine_notes(machine, net, x)
+    assert len(machine_notes(replace(machine, adc=Adc()), net, x)) == 1
     assert run(net, replace(machine, adc=IdealAdc()), x).latency_per_inference == pytest.approx(68 * 100e-9)
 
 
