@@ -18,6 +18,7 @@ from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
 from .oscillator import Cco
+from .programmed import ProgrammedChip, load_programmed, program
 from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .sar import Sar
@@ -52,6 +53,7 @@ __all__ = [
     "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
+    "ProgrammedChip",
     "PulseWidth",
     "Ramp",
     "ReferenceColumns",
@@ -60,6 +62,8 @@ __all__ = [
     "TileGain",
     "Uniform",
     "ideal",
+    "load_programmed",
     "noise_budget",
+    "program",
     "read_per_device",
 ]

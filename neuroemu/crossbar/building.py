@@ -130,6 +130,14 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
+def current_unit(chip, network: Network, layer: L.Weighted) -> float:
+    """Column current, amperes, of one drive step into a cell of one level."""
+    largest_drive = widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+    top = chip.mapping.top(mapping.largest_code(layer))
+    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top
+
+
 def positions(network: Network, layer: L.Weighted) -> int:
     """Row vectors of one inference: positions of a convolution, or rows of a Dense input."""
     return int(np.prod(network.shapes[layer.name])) // layer.weight.shape[0]
@@ -147,14 +155,10 @@ def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, plane
 
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
     adc, scheme = chip.adc.of_layer(layer.name), scheme_of(chip, network, layer)
-    widest = widest_input(network, layer)
-    largest_drive = widest if chip.dac.limit is None else chip.dac.limit
-    top = chip.mapping.top(mapping.largest_code(layer))
-    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
     nominal = tables_of(
         layout, tiles, shape, None if samples is None else samples.steps, adc,
         one_signed=chip.mapping.one_signed and (scheme.phases == 2 or not can_be_negative(network, layer)),
-        unit=chip.dac.v_read / scheme.full_drive(largest_drive) * span / top,
+        unit=current_unit(chip, network, layer),
     )  # fmt: skip
     return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 

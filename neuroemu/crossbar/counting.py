@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._counts import si
 from ..energy import Counts
 from ..network import layers as L
 from .converters import Adc
@@ -43,7 +44,8 @@ def notes_of(chip) -> tuple[str, ...]:
     """A line on how long converters take, where a read waits for them."""
     if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
         return ()
-    line = f"up to {chip.adc.columns_per_converter} conversions of {chip.adc.seconds_of_conversion:.3g} s follow a read"
+    one = si(chip.adc.seconds_of_conversion, "s")
+    line = f"up to {chip.adc.columns_per_converter} conversions of {one} follow a read"
     return (line if chip.adc.clock is None else f"{line}: {chip.adc.kind.cycles(chip.adc.bits)} clock cycles each",)
 
 

@@ -67,7 +67,7 @@ class Uniform(AdcKind):
         return from_transitions(np.broadcast_to(np.arange(1.0, 1 << bits), (converters, (1 << bits) - 1)), bits)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measured(AdcKind):
     r"""Converters known by their measured integral nonlinearity.
 
@@ -113,6 +113,9 @@ class Measured(AdcKind):
         _checks.choice(self.assignment, ("in order", "random"), who="Measured", name="assignment")
         table.flags.writeable = False
         object.__setattr__(self, "inl", table)
+
+    def __repr__(self):
+        return f"Measured(<{len(self.inl)} x {self.inl.shape[1]} transitions>, assignment={self.assignment!r})"
 
     @property
     def uniform(self):

@@ -23,7 +23,9 @@ from neuroemu.crossbar import (
     Ramp,
     Sar,
     Uniform,
+    load_programmed,
     noise_budget,
+    program,
 )
 from neuroemu.crossbar.building import build_engine
 from neuroemu.crossbar.sar import codes_of
@@ -275,6 +277,20 @@ def test_measured_tables_give_back_the_converter_that_was_measured():
     rows = np.abs(drawn[:, None, 60] - edges[None, :, 60]).argmin(axis=1)
     np.testing.assert_allclose(drawn, edges[rows], atol=1e-12)
     assert np.bincount(rows, minlength=40).min() > 20  # 50 expected, sigma 7
+
+
+@pytest.mark.parametrize("kind", CROOKED, ids=named)
+def test_programmed_chips_keep_their_converters(kind, tmp_path):
+    net, x = dense(), inputs(20)
+    machine = chip(rows=30, columns=20, adc=Adc(bits=7, kind=kind, columns_per_converter=3))
+    made = program(net, machine, seed=2)
+    made.calibrated().save(tmp_path / "chip.npz")
+    again = run(net, load_programmed(tmp_path / "chip.npz", net, machine), x, seed=2)
+    np.testing.assert_array_equal(again.outputs, run(net, machine, x, seed=2).outputs)
+
+
+def test_tables_are_not_printed():
+    assert repr(CROOKED[4]) == "Measured(<40 x 127 transitions>, assignment='random')"
 
 
 @pytest.mark.parametrize("kind", [Sar(0.3 / 16), Ramp(bow=3.0), Flash(comparator_offset=0.4)], ids=named)

@@ -23,6 +23,7 @@ from neuroemu.crossbar import (
     Sar,
 )
 from neuroemu.crossbar.building import build_engine
+from neuroemu.crossbar.describing import describe
 from neuroemu.devices import Ideal
 from neuroemu.errors import InputError
 from neuroemu.network import Conv2d, Dense, Flatten, sequential
@@ -134,8 +135,9 @@ def test_every_read_of_every_layer_waits_for_its_conversions():
     conv, fc = 16 * 4 * (100e-9 + 4 * 8e-9), 4 * (100e-9 + 4 * 8e-9)  # 12 and 6 columns: 4 in a converter
     assert result.latency_per_inference == pytest.approx(conv + fc)
     assert result.throughput == pytest.approx(1 / conv)
-    assert "up to 4 conversions of 8e-09 s follow a read: 8 clock cycles each" in machine_notes(machine, net, x)
+    assert machine_notes(machine, net, x)[1:] == ("up to 4 conversions of 8.00 ns follow a read: 8 clock cycles each",)
     assert len(machine_notes(replace(machine, adc=Adc()), net, x)) == 1
+    assert "up to 4 conversions of 8.00 ns" in describe(machine)
     assert run(net, replace(machine, adc=IdealAdc()), x).latency_per_inference == pytest.approx(68 * 100e-9)
 
 
