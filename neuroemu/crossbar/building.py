@@ -8,8 +8,9 @@ from .. import _streams
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .cells import Layout, even_share
+from .cells import Layout
 from .compensation import Samples, compensated
+from .correction import program_in_turn
 from .engine import LayerEngine, Tally, part_of
 from .programming import Weights, effective_weights, program
 from .tables import Tables, tables_of, with_static_errors
@@ -23,15 +24,15 @@ def build_engine(
     `sampled` (S, K) are row inputs for ranges and compensation, or None where neither is needed.
     """
     layout = chip.layout(layer)
-    tiles = mapping.tiles_of(layout, chip.rows)
-    high = even_share(len(layout.levels), chip.rows)
+    tiles = mapping.tiles_of(layout)
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
     scale = chip.dac.scale(widest)
     planes = planes_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scale, planes)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scale, planes)
+    weights, layout = _weights(chip, network, layer, layout, tiles, planes, key=(seed, trial, index))
     tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(seed, trial, index))
-    weights = _weights(chip, network, layer, layout, tiles, planes, key=(seed, trial, index))
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
@@ -85,17 +86,20 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
     return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _weights(chip, network, layer, layout: Layout, tiles, planes: int, *, key) -> Weights:
+def _weights(chip, network, layer, layout: Layout, tiles, planes: int, *, key) -> tuple[Weights, Layout]:
+    """Effective weights, and the layout with the levels that this chip's columns should add up."""
     top = chip.mapping.top(mapping.largest_code(layer))
-    seed, trial, index = key
-    programmed = program(
-        layout.levels, tiles, top, chip.device, mapping=chip.mapping, seed=seed, trial=trial, layer=index
-    )
-    return effective_weights(
+    streams = dict(zip(("seed", "trial", "layer"), key, strict=True))
+    if chip.mapping.in_turn:
+        programmed, layout = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **streams)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **streams)
+    weights = effective_weights(
         programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds,
         spans=(chip.image_seconds, chip.session_seconds), key=key,
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
+    return weights, layout
 
 
 def _parts(weights: Weights, high: int, n_row_tiles: int, apart: bool, key):

@@ -26,6 +26,8 @@ from .compensation import COMPENSATIONS
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, warnings_of
 from .inputs import Amplitude, InputScheme
+from .orders import GivenRows, RowOrder, check_names
+from .packing import layout_of
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
 PARTS = {
@@ -33,6 +35,7 @@ PARTS = {
     "dac": RowDriver,
     "adc": ColumnConverter,
     "mapping": CellMapping,
+    "row_order": RowOrder,
     "inputs": InputScheme,
 }
 
@@ -51,7 +54,10 @@ class CrossbarChip(Chip):
     device : Device
         The memory cell.
     mapping : CellMapping
-        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
+        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
+        `Averaged(devices)`.
+    row_order : RowOrder
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRowsFirst()` or `ExplicitRows(orders)`.
     inputs : InputScheme
         How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
     dac : RowDriver
@@ -77,6 +83,7 @@ class CrossbarChip(Chip):
     cores: int | None = None
     device: Device
     mapping: CellMapping = field(default=DifferentialPair())
+    row_order: RowOrder = field(default=GivenRows())
     inputs: InputScheme = field(default=Amplitude())
     dac: RowDriver = Dac()
     adc: ColumnConverter = Adc()
@@ -101,8 +108,8 @@ class CrossbarChip(Chip):
         _checks.choice(self.compensation, COMPENSATIONS, who=who, name="compensation")
 
     def layout(self, layer: L.Weighted) -> Layout:
-        """The physical columns that hold a quantized layer."""
-        return self.mapping.layout(M.matrix_of(layer), M.largest_code(layer), self.device, self.columns)
+        """The physical rows and columns that hold a quantized layer."""
+        return layout_of(self, layer)
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
@@ -113,10 +120,11 @@ class CrossbarChip(Chip):
             )
         if not network.weighted:
             raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
+        check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
             layout = self.layout(layer)
-            for tile in M.tiles_of(layout, self.rows):
+            for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))
         if self.cores is not None and len(sites) > self.cores:
             raise PlacementError(

@@ -44,12 +44,27 @@ def program(
     programmed = []
     for index, tile in enumerate(tiles):
         generator = _streams.generator(seed, "program", trial, layer, index)
-        cells = [
-            None if target is None else device.program(_copied(target, mapping.copies), generator)
-            for target in mapping.targets(levels[tile.rows, tile.columns], top, device)
-        ]
-        programmed.append(ProgrammedTile(tile, *cells))
+        programmed.append(program_tile(tile, levels[tile.rows, tile.columns], top, device, mapping, generator))
     return tuple(programmed)
+
+
+def program_tile(
+    tile: Tile, levels: np.ndarray, top: int, device: Device, mapping: CellMapping, generator
+) -> ProgrammedTile:
+    """Program the cells of one tile to its `levels` (rows, columns)."""
+    cells = [
+        None if target is None else device.program(_copied(target, mapping.copies), generator)
+        for target in mapping.targets(levels, top, device)
+    ]
+    return ProgrammedTile(tile, *cells)
+
+
+def levels_read(held: ProgrammedTile, top: int, device: Device, *, seconds: float) -> np.ndarray:
+    """Levels (rows, columns) that a tile holds, as a long read without noise shows them."""
+    total = _read(held.plus, device, seconds)[0]
+    if held.minus is not None:
+        total = total - _read(held.minus, device, seconds)[0]
+    return total / ((device.g_max - device.g_min) / top)
 
 
 def effective_weights(

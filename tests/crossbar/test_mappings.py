@@ -19,6 +19,7 @@ from neuroemu.crossbar import (
     IdealDac,
     MinMaxRange,
     OffsetColumn,
+    Significance,
     ideal,
 )
 from neuroemu.crossbar.building import build_engine
@@ -31,8 +32,13 @@ MAPPINGS = [
     DifferentialPair(sided="two"),
     OffsetColumn(),
     *(BitSliced(b) for b in (1, 2, 3, 7)),
+    DifferentialPair(scaling="column"),
+    OffsetColumn(scaling="column"),
+    Significance(),
+    Significance((1, 3, 7), correct=True),
     Averaged(3),
     Averaged(2, OffsetColumn()),
+    Averaged(2, Significance(correct=True)),
     Averaged(2, BitSliced(4)),
 ]
 each_mapping = pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
@@ -103,7 +109,7 @@ def held(engine):
 
 @each_mapping
 @settings(max_examples=12, deadline=None)
-@given(st.integers(1, 40), st.integers(2, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
+@given(st.integers(1, 40), st.integers(3, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
 def test_ideal_parts_equal_the_integer_reference(mapping, rows, columns, groups, bits, seed):
     net, x = small_net(seed, groups, bits), inputs(5, 4, 6, 6, seed=seed)
     result = run(net, chip(rows=rows, columns=columns, mapping=mapping), x, threads=1)
@@ -154,6 +160,8 @@ def test_targets_stay_in_the_range_and_mean_the_weights(mapping):
         (BitSliced(7), 127 * np.sqrt(2)),
         (BitSliced(4), 15 * np.sqrt(2 * (1 + 16**2))),  # an error of slice s weighs 2^(4 s)
         (BitSliced(2), 3 * np.sqrt(2 * (1 + 4**2 + 16**2 + 64**2))),
+        (Significance((1, 8)), 15 * np.sqrt(2 * (1 + 8**2))),
+        (Significance((1, 4, 16)), 7 * np.sqrt(2 * (1 + 4**2 + 16**2))),  # 7 is 127 / 21, rounded up
         (BitSliced(1), np.sqrt(2 * (4**7 - 1) / 3)),
         (Averaged(4), 127 * np.sqrt(2) / 2),
         (Averaged(9), 127 * np.sqrt(2) / 3),
@@ -170,6 +178,41 @@ def test_errors_of_cells_become_errors_of_weights(mapping, factor):
         error = held(engine) - net.layers[0].weight.T
         assert error.std() == pytest.approx(0.01 * factor, rel=0.05), field
         assert abs(error.mean()) < 5 * error.std() / np.sqrt(600)
+
+
+def test_scaled_columns_have_smaller_errors():
+    """Columns whose largest weight is 1/1, 1/2, 1/4 ... of the layer's; the error of cells falls as gains rise."""
+    net = dense(rows=600, columns=7)
+    peaks = 127 >> np.arange(7)
+    weight = np.random.default_rng(0).integers(-peaks[:, None], peaks[:, None] + 1, (7, 600)).astype(np.int8)
+    weight[:, 0] = peaks
+    net = net.replace(layers=(replace(net.layers[0], weight=weight),))
+    gains = 127 / peaks
+    for mapping, cells in ((DifferentialPair(scaling="column"), 127), (OffsetColumn(scaling="column"), 254)):
+        engine = engine_of(net, chip(rows=600, mapping=mapping, device=Fuzzy(programming=0.25e-6)))
+        error = (held(engine) - weight.T).std(axis=0)
+        np.testing.assert_allclose(error, 0.01 * cells * np.sqrt(2) / gains, rtol=0.12)
+    (levels,) = DifferentialPair(scaling="column").layout(weight.T, 127, Ideal(), 7).levels[:1]
+    assert (levels >= 125).all() and (levels <= 127).all()
+
+
+def test_scaled_columns_share_the_range_of_a_tile_better():
+    """A range in amperes is one for the tile: a column of small weights has more of its codes with a gain."""
+    net = dense(rows=100, columns=8)
+    weight = net.layers[0].weight.copy()
+    weight[1:] //= 16
+    net = net.replace(layers=(replace(net.layers[0], weight=weight),))
+    error, step = [], []
+    for scaling in ("layer", "column"):
+        machine = chip(mapping=DifferentialPair(scaling=scaling), adc=Adc(bits=9, range=MinMaxRange()))
+        engine = engine_of(net, machine)
+        drive = net.grids["input"].encode(net.samples).astype(np.float32) + 128
+        error.append((engine.read(drive[:, None], 0)[:, 0] - drive @ weight.T).std(axis=0))
+        step.append(engine.tables.step[0])
+        assert len(np.unique(step[-1])) == 1
+    gains = np.floor(64 * 127 / np.abs(weight).max(axis=1)) / 64
+    np.testing.assert_allclose(error[1][1:] / error[0][1:], step[1][0] / step[0][0] / gains[1:], rtol=0.3)
+    assert (error[1][1:] < 0.3 * error[0][1:]).all()
 
 
 def test_the_error_of_a_reference_column_is_common_to_its_tile():
@@ -294,6 +337,8 @@ def test_bad_settings():
         Averaged(1)
     with pytest.raises(InputError, match="product of both"):
         Averaged(2, Averaged(2))
+    with pytest.raises(InputError, match="choose from 'layer', 'column'"):
+        OffsetColumn(scaling="row")
     for make in (lambda: BitSliced(2.0), lambda: Averaged(2, "pair"), lambda: chip(mapping="pair")):
         with pytest.raises(ArgumentTypeError):
             make()
