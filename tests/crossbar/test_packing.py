@@ -1,0 +1,281 @@
+"""Packing and row orders: exact on tiles of any shape, groups on the diagonal, counts by hand, and what it gains."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroemu import chips, place, quantize, run, run_integer
+from neuroemu.crossbar import (
+    Adc,
+    Averaged,
+    BalancedRows,
+    BitSliced,
+    CrossbarChip,
+    DifferentialPair,
+    ExplicitRows,
+    GivenRows,
+    HeavyRowsFirst,
+    IdealAdc,
+    IdealDac,
+    MinMaxRange,
+    OffsetColumn,
+    RowOrder,
+    Significance,
+)
+from neuroemu.crossbar.building import build_engine
+from neuroemu.crossbar.mapping import drive_rows, matrix_of, tiles_of
+from neuroemu.devices import HermesPcm, Ideal
+from neuroemu.errors import ArgumentTypeError, InputError
+from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
+
+MAPPINGS = [
+    DifferentialPair(),
+    DifferentialPair(sided="two", scaling="column"),
+    OffsetColumn(),
+    BitSliced(3),
+    Significance((1, 8)),
+    Significance((1, 2), correct=True),
+    Averaged(2, OffsetColumn(scaling="column")),
+]
+ORDERS = [GivenRows(), BalancedRows(), HeavyRowsFirst()]
+each_mapping = pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
+
+
+def chip(**fields):
+    given = {"name": "test", "costs": chips.HERMES.costs, "read_event": "core_read_1phase", "device": Ideal()}
+    return CrossbarChip(**(given | {"dac": IdealDac(), "adc": IdealAdc()} | fields))
+
+
+def conv_net(channels=4, outputs=8, groups=1, size=6, kernel=3, seed=0):
+    """A convolution and a head."""
+    random = np.random.default_rng(seed)
+    weight = random.normal(0, 0.4, (outputs, channels // groups, kernel, kernel))
+    side = size - kernel + 1
+    net = sequential(
+        [
+            Conv2d(name="conv", weight=weight, groups=groups),
+            relu(name="relu"),
+            Flatten(name="flat"),
+            Dense(name="fc", weight=random.normal(0, 0.2, (5, outputs * side * side))),
+        ],
+        input_shape=(channels, size, size),
+    )
+    return quantize(net, samples=random.uniform(0, 1, (16, channels, size, size)))
+
+
+def dense(rows=100, columns=20):
+    random = np.random.default_rng(3)
+    weight = random.normal(0, 0.3, (columns, rows)) * np.geomspace(1, 0.05, rows)
+    net = sequential([Dense(name="fc", weight=weight)], input_shape=(rows,))
+    return quantize(net, samples=random.uniform(0, 1, (64, rows)))
+
+
+def driven(net, x, name="conv"):
+    """Inputs of the first layer that are not zero, counted for each row of its matrix."""
+    grid = net.grids["input"]
+    drive = grid.encode(x).astype(np.float32) - np.float32(grid.zero_point)
+    rows = drive_rows(net.layer(name), drive)
+    return np.count_nonzero(rows.reshape(-1, rows.shape[-1]), axis=0)
+
+
+def sites_of(net, machine, name="conv"):
+    return [site for site in place(net, machine).sites if site.layer == name]
+
+
+@each_mapping
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from([(1, 2), (3, 5), (4096, 4096), (7, 4), (20, 11), (37, 1024)]),
+    st.sampled_from([1, 2, 4]),
+    st.sampled_from(ORDERS),
+    st.integers(0, 20),
+)
+def test_exact_on_tiles_of_any_shape(mapping, shape, groups, order, seed):
+    """With every row order; each weight is on one tile for each slice, and tiles keep to the array."""
+    net = conv_net(groups=groups, seed=seed)
+    x = np.random.default_rng(seed).uniform(0, 1, (3, 4, 6, 6)).astype(np.float32)
+    machine = chip(rows=shape[0], columns=shape[1], mapping=mapping, row_order=order)
+    np.testing.assert_array_equal(run(net, machine, x, threads=1).outputs, run_integer(net, x))
+    for site in place(net, machine).sites:
+        assert 0 < np.diff(site.rows) <= shape[0] and 0 < np.diff(site.columns) <= shape[1]
+    layout = machine.layout(net.layer("conv"))
+    held = sum(site.details["nonzero weights"] for site in sites_of(net, machine))
+    assert held == np.count_nonzero(layout.holds)
+    inputs = np.arange(36) if layout.order is None else layout.order
+    assert sorted(inputs[inputs >= 0]) == list(range(36))
+    assert all((inputs[tile.rows] >= 0).all() for tile in tiles_of(layout))
+
+
+def test_arrays_of_one_crossing():
+    net, x = conv_net(), np.random.default_rng(0).uniform(0, 1, (2, 4, 6, 6)).astype(np.float32)
+    small = chip(rows=1, columns=1)
+    np.testing.assert_array_equal(run(net, small, x).outputs, run_integer(net, x))
+    assert len(sites_of(net, small)) == np.count_nonzero(net.layer("conv").weight)
+
+
+def test_a_depthwise_layer_before_and_after():
+    """64 channels of 3x3 on 256x256: 22, 22 and 20 whole channels a tile instead of 192 rows of all 64 columns."""
+    net, x = conv_net(64, 64, groups=64, size=5), np.random.default_rng(1).uniform(0, 1, (2, 64, 5, 5))
+    x = x.astype(np.float32)
+    packed = chip(adc=Adc())
+    plain = replace(packed, row_order=ExplicitRows({"conv": range(576)}))  # rows as listed: groups are not packed
+    before, after = sites_of(net, plain), sites_of(net, packed)
+    assert [(s.rows, s.columns) for s in before] == [((0, 192), (0, 64)), ((192, 384), (0, 64)), ((384, 576), (0, 64))]
+    assert [(s.rows, s.columns) for s in after] == [((0, 198), (0, 22)), ((198, 396), (22, 44)), ((396, 576), (44, 64))]
+    per_crossing = [sum(s.details["nonzero weights"] for s in sites) / 65536 for sites in (before, after)]
+    assert per_crossing[0] == per_crossing[1]
+    assert before[0].utilisation == 192 * 64 / 65536 and after[0].utilisation == 198 * 22 / 65536
+    conversions, additions = [], []
+    positions = 2 * 9
+    for machine in (plain, packed):
+        result = run(net, machine, x)
+        np.testing.assert_array_equal(run(net, replace(machine, adc=IdealAdc()), x).outputs, run_integer(net, x))
+        counts = result.counts.by_layer()["conv"]
+        assert counts["core_read_1phase"] == positions * 3
+        assert counts["dac_drive"] == driven(net, x).sum()
+        conversions.append(counts["adc_conversion"])
+        additions.append(counts.get("digital_accumulate", 0))
+    assert conversions == [positions * 192, positions * 64]
+    assert additions == [positions * 128, 0]
+
+
+BY_HAND = {
+    "one group fills a tile": (2, (18, 8), [((0, 18), (0, 4)), ((18, 36), (4, 8))]),
+    "two of four fit the rows": (4, (20, 8), [((0, 18), (0, 4)), ((18, 36), (4, 8))]),
+    "two of four fit the columns": (4, (256, 5), [((0, 18), (0, 4)), ((18, 36), (4, 8))]),
+    "all fit": (4, (36, 8), [((0, 36), (0, 8))]),
+    "groups of 9 rows in 5 and 4": (
+        4,
+        (8, 8),
+        [((10 * g + r, 10 * g + r + n), (2 * g, 2 * g + 2)) for g in range(4) for r, n in ((0, 5), (5, 4))],
+    ),
+    "rectangles convert no more and need fewer tiles": (
+        2,
+        (256, 3),
+        [((0, 36), (c, min(c + 3, 8))) for c in (0, 3, 6)],
+    ),
+}
+
+
+@pytest.mark.parametrize("groups, shape, spans", BY_HAND.values(), ids=BY_HAND)
+def test_groups_by_hand(groups, shape, spans):
+    """36 x 8 weights on arrays of that shape; a row of padding is numbered, but neither built nor driven."""
+    net, x = conv_net(groups=groups), np.random.default_rng(0).uniform(0, 1, (6, 4, 6, 6)).astype(np.float32)
+    machine = chip(rows=shape[0], columns=shape[1], adc=Adc())
+    sites = sites_of(net, machine)
+    assert sorted((s.rows, s.columns) for s in sites) == spans
+    assert [s.utilisation * np.prod(shape) for s in sites] == [np.diff(s.rows) * np.diff(s.columns) for s in sites]
+    counts = run(net, machine, x).counts.by_layer()["conv"]
+    converted = sum(last - first for _, (first, last) in spans)
+    assert counts["core_read_1phase"] == 6 * 16 * len(spans)
+    assert counts["adc_conversion"] == 6 * 16 * converted
+    assert counts.get("digital_accumulate", 0) == 6 * 16 * (converted - 8)
+    rectangles = len({columns for _, columns in spans}) if spans[0][0] == spans[-1][0] else 1
+    assert counts["dac_drive"] == driven(net, x).sum() * rectangles  # every input drives its own tile, or all of them
+
+
+def test_slices_of_a_group_lie_on_its_tile():
+    """Depthwise in 2-bit cells: 22 channels of 4 slices are 88 columns of one tile, so nothing is converted twice."""
+    net = conv_net(64, 64, groups=64, size=4)
+    sites = sites_of(net, chip(mapping=BitSliced(2)))
+    assert [s.columns for s in sites] == [(0, 88), (88, 176), (176, 256)] and sites[0].details["slices"] == "0-3"
+    narrow = sites_of(net, chip(columns=32, mapping=BitSliced(2)))
+    assert {np.diff(s.columns)[0] for s in narrow} == {32} and len(narrow) == 8
+
+
+def test_balanced_rows_have_equal_shares():
+    net = dense()
+    strengths = np.abs(matrix_of(net.layers[0])).sum(axis=1)
+    shares = {}
+    for order in (GivenRows(), BalancedRows()):
+        layout = chip(rows=25, row_order=order).layout(net.layers[0])
+        shares[order] = np.array([np.abs(layout.levels[tile.rows]).sum() for tile in tiles_of(layout)])
+        assert shares[order].sum() == strengths.sum() and len(shares[order]) == 4
+    assert np.ptp(shares[GivenRows()]) > strengths.sum() / 4  # the weights fall along the rows
+    assert np.ptp(shares[BalancedRows()]) < strengths.min() + 1
+
+
+def test_balanced_rows_gain_with_one_range_for_the_layer():
+    """A few ADC bits and one range for all row tiles: equal tiles use it better."""
+    net = dense(rows=400)
+    x, exact = net.samples, run_integer(net, net.samples)
+    given, balanced = (
+        run(net, chip(rows=50, adc=Adc(bits=5, range=MinMaxRange(scope="layer")), row_order=order), x).outputs - exact
+        for order in (GivenRows(), BalancedRows())
+    )
+    assert balanced.std() < 0.7 * given.std()
+
+
+def test_heavy_rows_come_first_in_each_tile():
+    net = conv_net(groups=2)
+    layout = chip(rows=9, row_order=HeavyRowsFirst()).layout(net.layer("conv"))
+    strengths = np.abs(layout.levels).sum(axis=1).reshape(4, 9)
+    assert (np.diff(strengths, axis=1) <= 0).all() and (strengths[:, 0] > strengths[:, -1]).all()
+    assert [set(tile) for tile in layout.order.reshape(4, 9)] == [set(range(9 * t, 9 * t + 9)) for t in range(4)]
+
+
+def test_an_explicit_order_moves_rows_between_tiles():
+    """Tile 0 of 50 rows gets the odd inputs: its drives are theirs."""
+    net, x = dense(), np.random.default_rng(2).uniform(0, 1, (10, 100)).astype(np.float32)
+    x[:, 1::2] = -0.0
+    order = (*range(1, 100, 2), *range(0, 100, 2))
+    machine = chip(rows=50, columns=10, row_order=ExplicitRows({"fc": order}))
+    layout = machine.layout(net.layers[0])
+    np.testing.assert_array_equal(layout.levels, matrix_of(net.layers[0])[list(order)])
+    np.testing.assert_array_equal(run(net, machine, x).outputs, run_integer(net, x))
+    assert run(net, machine, x).counts.total("dac_drive") == 2 * driven(net, x, "fc").sum()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_noise_and_compensation_follow_the_order(order):
+    """The same cells in another place: errors of programming and drift are as large, and compensation repairs them."""
+    net = conv_net(groups=2)
+    x = np.random.default_rng(0).uniform(0, 1, (40, 4, 6, 6)).astype(np.float32)
+    exact = run_integer(net, x)
+    aged = {"device": HermesPcm(), "seconds": 1e5, "rows": 10, "row_order": order}
+    before, after = (
+        (run(net, chip(compensation=mode, adc=Adc(bits=12), **aged), x, trials=2).trial_outputs - exact).std()
+        for mode in ("none", "affine")
+    )
+    assert after < 0.7 * before
+    sample = chip(adc=Adc(bits=16, range=MinMaxRange()), row_order=order, rows=10)
+    result = run(net, sample, net.samples)
+    assert result.counts.by_layer()["conv"].get("adc_clip", 0) == 0
+    assert np.abs(result.outputs - run_integer(net, net.samples)).max() <= 1.01 * net.grids["fc"].scale
+
+
+def test_same_bits_for_any_threads_and_batches():
+    net = conv_net(groups=4)
+    x = np.random.default_rng(0).uniform(0, 1, (40, 4, 6, 6)).astype(np.float32)
+    noisy = chip(
+        rows=8, columns=24, device=HermesPcm(), seconds=3600.0, mapping=Significance((1, 4), correct=True),
+        compensation="column", adc=Adc(bits=8, noise=0.3, offset_spread=1.0), row_order=BalancedRows(),
+    )  # fmt: skip
+    whole = run(net, noisy, x, seed=2, threads=1).outputs
+    np.testing.assert_array_equal(whole, run(net, noisy, x, seed=2, threads=2).outputs)
+    np.testing.assert_array_equal(whole[:15], run(net, noisy, x[:15], seed=2).outputs)
+
+
+def test_padding_is_read_as_nothing():
+    """The engine takes the layer's inputs and drives padding rows with zero, whatever the last input is."""
+    net = conv_net(groups=4)
+    machine = chip(rows=8, columns=8)
+    engine = build_engine(machine, net, net.layers[0], index=0, sampled=None, seed=0, trial=0, threads=1)
+    assert (engine.layout.order < 0).sum() == 3  # after each group but the last
+    rows = engine.read(np.eye(36, dtype=np.float32)[:, None] * 3, 0)[:, 0]
+    np.testing.assert_array_equal(rows, 3 * matrix_of(net.layers[0]))
+
+
+def test_bad_orders():
+    net = dense()
+    with pytest.raises(InputError, match=r"order of layer 'fc' is not a permutation of its 100 rows"):
+        place(net, chip(row_order=ExplicitRows({"fc": (0,) * 100})))
+    with pytest.raises(InputError, match=r"row_order names layer 'fx'; the weighted layers are 'fc'"):
+        place(net, chip(row_order=ExplicitRows({"fx": range(100)})))
+    for make in (lambda: ExplicitRows([1, 2]), lambda: ExplicitRows({"fc": [0.5]}), lambda: chip(row_order="heavy")):
+        with pytest.raises(ArgumentTypeError):
+            make()
+    assert issubclass(HeavyRowsFirst, RowOrder)
