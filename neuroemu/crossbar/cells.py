@@ -153,6 +153,11 @@ class OffsetColumn(CellMapping):
     ----------
     scaling : {"layer", "column"}
         As in `DifferentialPair`: "column" stretches w, not the offset, and divides the difference by the gain.
+
+    Notes
+    -----
+    Column sums hold the offset too, so on tall arrays they pass 2^24, beyond which float32 is not exact: with 8-bit
+    inputs that are half full scale on average, from about 1000 rows on.
     """
 
     scaling: str = "layer"

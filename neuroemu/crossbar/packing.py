@@ -1,10 +1,10 @@
 """Packing: a layer's weights get their place on a chip's arrays. Enter a chip and a layer, leaves a Layout.
 
-A grouped convolution is block diagonal. Its groups are laid out apart: a tile takes as many whole groups as rows and
-columns allow, shared evenly, and converts only the columns of its own groups. A group too large for one tile gets tiles
-of its own, the last of them padded. Where whole groups would take more conversions than the plain rectangles of the
-whole matrix, or as many and more tiles, the rectangles are taken. Rows are dealt over the tiles of a group by the
-chip's `row_order`.
+A grouped convolution is block diagonal. Where its rows do not fit one array its groups are laid out apart: a tile takes
+as many whole groups as rows and columns allow, shared evenly, and converts only the columns of its own groups; a group
+too tall for one tile gets tiles of its own, the last of them padded. That takes the fewest conversions, though at times
+more tiles than rectangles of the whole matrix would. Rows are dealt over the tiles of a group by the chip's
+`row_order`.
 """
 
 from bisect import bisect_left
@@ -14,22 +14,15 @@ import numpy as np
 
 from ..network import layers as L
 from .cells import Layout, even_share
-from .mapping import groups_of, largest_code, matrix_of, tiles_of
+from .mapping import groups_of, largest_code, matrix_of
 
 
 def layout_of(chip, layer: L.Weighted) -> Layout:
     """The physical rows and columns of `layer` on `chip`."""
     codes, groups = matrix_of(layer), groups_of(layer)
-    together = _dealt(_laid_out(chip, layer, codes), even_share(len(codes), chip.rows), chip, layer)
-    if groups == 1 or layer.name in chip.row_order.named:
-        return together
-    return min(_by_groups(chip, layer, codes, groups), together, key=_work)
-
-
-def _work(layout: Layout) -> tuple[int, int]:
-    """Conversions and reads of one input vector."""
-    tiles = tiles_of(layout)
-    return sum(tile.columns.stop - tile.columns.start for tile in tiles), len(tiles)
+    if groups > 1 and len(codes) > chip.rows and layer.name not in chip.row_order.named:
+        return _by_groups(chip, layer, codes, groups)
+    return _dealt(_laid_out(chip, layer, codes), even_share(len(codes), chip.rows), chip, layer)
 
 
 def _laid_out(chip, layer, codes: np.ndarray) -> Layout:
