@@ -4,10 +4,20 @@ from .averaged import Averaged
 from .budget import NoiseBudget, noise_budget
 from .cells import BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
+from .compensation import (
+    BatchNorm,
+    ColumnAffine,
+    ColumnGain,
+    Compensation,
+    NoCompensation,
+    ReferenceColumns,
+    TileGain,
+)
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
 from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRowsFirst, RowOrder
+from .programmed import ProgrammedChip, load_programmed, program
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .significance import Significance
 
@@ -17,10 +27,14 @@ __all__ = [
     "Amplitude",
     "Averaged",
     "BalancedRows",
+    "BatchNorm",
     "BitSerial",
     "BitSliced",
     "CellMapping",
+    "ColumnAffine",
     "ColumnConverter",
+    "ColumnGain",
+    "Compensation",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
@@ -33,14 +47,20 @@ __all__ = [
     "InputScheme",
     "MinMaxRange",
     "MseRange",
+    "NoCompensation",
     "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
+    "ProgrammedChip",
     "PulseWidth",
+    "ReferenceColumns",
     "RowDriver",
     "RowOrder",
     "Significance",
+    "TileGain",
     "ideal",
+    "load_programmed",
     "noise_budget",
+    "program",
     "read_per_device",
 ]

@@ -26,7 +26,7 @@ def layout_of(chip, layer: L.Weighted) -> Layout:
 
 
 def _laid_out(chip, layer, codes: np.ndarray) -> Layout:
-    return chip.mapping.layout(codes, largest_code(layer), chip.device, chip.columns)
+    return chip.mapping.layout(codes, largest_code(layer), chip.device, chip.weight_columns)
 
 
 def _dealt(layout: Layout, rows_per_tile: int, chip, layer) -> Layout:

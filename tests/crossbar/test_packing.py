@@ -13,6 +13,8 @@ from neuroemu.crossbar import (
     Averaged,
     BalancedRows,
     BitSliced,
+    ColumnAffine,
+    ColumnGain,
     CrossbarChip,
     DifferentialPair,
     ExplicitRows,
@@ -21,6 +23,7 @@ from neuroemu.crossbar import (
     IdealAdc,
     IdealDac,
     MinMaxRange,
+    NoCompensation,
     OffsetColumn,
     RowOrder,
     Significance,
@@ -243,7 +246,7 @@ def test_noise_and_compensation_follow_the_order(order):
     aged = {"device": HermesPcm(), "seconds": 1e5, "rows": 10, "row_order": order}
     before, after = (
         (run(net, chip(compensation=mode, adc=Adc(bits=12), **aged), x, trials=2).trial_outputs - exact).std()
-        for mode in ("none", "affine")
+        for mode in (NoCompensation(), ColumnAffine())
     )
     assert after < 0.7 * before
     sample = chip(adc=Adc(bits=16, range=MinMaxRange()), row_order=order, rows=10)
@@ -257,7 +260,7 @@ def test_same_bits_for_any_threads_and_batches():
     x = np.random.default_rng(0).uniform(0, 1, (40, 4, 6, 6)).astype(np.float32)
     noisy = chip(
         rows=8, columns=24, device=HermesPcm(), seconds=3600.0, mapping=Significance((1, 4), correct=True),
-        compensation="column", adc=Adc(bits=8, noise=0.3, offset_spread=1.0), row_order=BalancedRows(),
+        compensation=ColumnGain(), adc=Adc(bits=8, noise=0.3, offset_spread=1.0), row_order=BalancedRows(),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
     np.testing.assert_array_equal(whole, run(net, noisy, x, seed=2, threads=2).outputs)

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroemu import chips, place, quantize, run, run_integer
-from neuroemu.crossbar import Adc, Averaged, CrossbarChip, IdealAdc, IdealDac, MinMaxRange, Significance
+from neuroemu.crossbar import (
+    Adc,
+    Averaged,
+    ColumnGain,
+    CrossbarChip,
+    IdealAdc,
+    IdealDac,
+    MinMaxRange,
+    NoCompensation,
+    Significance,
+)
 from neuroemu.crossbar.building import build_engine
 from neuroemu.devices import Cells, Device, HermesPcm, Ideal, ReadShares
 from neuroemu.errors import ArgumentTypeError, InputError
@@ -35,7 +45,7 @@ class Fuzzy(Device):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(1.0, 0.0, 0.0)
 
 
@@ -135,13 +145,13 @@ def test_ranges_and_compensation_follow_the_corrected_levels():
     noisy = {"device": Fuzzy(sigma=1e-6), "mapping": Significance((1, 8), correct=True)}
     exact = run_integer(net, x)
     error = {}
-    for mode in ("none", "column"):
+    for mode in (NoCompensation(), ColumnGain()):
         machine = chip(adc=Adc(bits=16, range=MinMaxRange()), compensation=mode, **noisy)
         result = run(net, machine, x)
         assert result.counts.total("adc_clip") <= 0.001 * result.counts.total("adc_conversion")
-        error[mode] = (result.outputs - exact).std()
+        error[type(mode)] = (result.outputs - exact).std()
     plain = (run(net, chip(**noisy), x).outputs - exact).std()
-    assert error["none"] == pytest.approx(plain, rel=0.05) and error["column"] < 1.05 * plain
+    assert error[NoCompensation] == pytest.approx(plain, rel=0.05) and error[ColumnGain] < 1.05 * plain
 
 
 def test_correction_pays_on_pcm():
