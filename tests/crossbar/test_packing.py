@@ -25,8 +25,10 @@ from neuroemu.crossbar import (
     MinMaxRange,
     NoCompensation,
     OffsetColumn,
+    ReferenceColumns,
     RowOrder,
     Significance,
+    program,
 )
 from neuroemu.crossbar.building import build_engine
 from neuroemu.crossbar.mapping import drive_rows, matrix_of, tiles_of
@@ -275,6 +277,23 @@ def test_padding_is_read_as_nothing():
     assert (engine.layout.order < 0).sum() == 3  # after each group but the last
     rows = engine.read(np.eye(36, dtype=np.float32)[:, None] * 3, 0)[:, 0]
     np.testing.assert_array_equal(rows, 3 * matrix_of(net.layers[0]))
+
+
+def test_cells_keep_the_order_they_were_written_in():
+    net = conv_net(groups=4)
+    made = program(net, chip(rows=8, device=HermesPcm(), row_order=HeavyRowsFirst()))
+    x = np.random.default_rng(0).uniform(0, 1, (4, 4, 6, 6)).astype(np.float32)
+    np.testing.assert_array_equal(run(net, made, x).outputs, run(net, made.chip, x).outputs)
+    with pytest.raises(InputError, match=r"row order: these cells have HeavyRowsFirst\(\), the chip GivenRows\(\)"):
+        made.read_by(replace(made.chip, row_order=GivenRows()))
+
+
+def test_groups_leave_room_for_reference_columns():
+    """22 channels would fit 22 columns; one is a reference, so 64 channels take 4 tiles of 16."""
+    net = conv_net(64, 64, groups=64, size=4)
+    machine = chip(columns=22, compensation=ReferenceColumns())
+    assert [s.columns for s in sites_of(net, machine)] == [(0, 16), (16, 32), (32, 48), (48, 64)]
+    assert len(sites_of(net, replace(machine, compensation=NoCompensation()))) == 3
 
 
 def test_bad_orders():

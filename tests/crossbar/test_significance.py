@@ -18,9 +18,11 @@ from neuroemu.crossbar import (
     MinMaxRange,
     NoCompensation,
     Significance,
+    load_programmed,
+    program,
 )
 from neuroemu.crossbar.building import build_engine
-from neuroemu.devices import Cells, Device, HermesPcm, Ideal, ReadShares
+from neuroemu.devices import Cells, Device, Faulty, HermesPcm, Ideal, ReadShares
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Dense, sequential
 
@@ -152,6 +154,38 @@ def test_ranges_and_compensation_follow_the_corrected_levels():
         error[type(mode)] = (result.outputs - exact).std()
     plain = (run(net, chip(**noisy), x).outputs - exact).std()
     assert error[NoCompensation] == pytest.approx(plain, rel=0.05) and error[ColumnGain] < 1.05 * plain
+
+
+def test_corrected_cells_are_kept_aged_and_saved(tmp_path):
+    """What a column should add up follows from the cells alone, so a loaded chip reads as the one that was saved."""
+    net = dense()
+    x, noisy = (
+        net.samples,
+        {"mapping": Significance((1, 4, 16), correct=True), "device": HermesPcm(), "seconds": 3600.0},
+    )
+    machine = chip(adc=Adc(bits=10), compensation=ColumnGain(), **noisy)
+    made = program(net, machine, seed=3)
+    np.testing.assert_array_equal(run(net, made, x, seed=3).outputs, run(net, machine, x, seed=3).outputs)
+    made.save(tmp_path / "chip.npz")
+    loaded = load_programmed(tmp_path / "chip.npz", net, machine)
+    aged = run(net, made.at(1e6), x).outputs
+    np.testing.assert_array_equal(run(net, loaded.at(1e6), x).outputs, aged)
+    assert (aged != run(net, made, x).outputs).any()
+
+
+def test_stuck_cells_of_slices_stay_in_their_columns():
+    """All cells of the array stuck at g_min or sound, slice by slice: a stuck pair reads zero in its own column."""
+    net = dense(600, 30)
+    device = Faulty(Ideal(g_min=1e-6, g_max=26e-6), stuck_off=0.05)
+    machine = chip(rows=600, mapping=Significance((1, 8), correct=True), device=device)
+    made = program(net, machine)
+    cells = made.cells["fc"][0].cells
+    assert cells.stuck.shape == (2, 600, 60) and 0.03 < cells.stuck.mean() < 0.07
+    assert (cells.conductance[cells.stuck] == 1e-6).all()
+    high = np.clip(np.rint(net.layers[0].weight.T / 8), -15, 15)
+    sound = ~cells.stuck[:, :, 30:].any(axis=0)
+    read = (cells.conductance[0] - cells.conductance[1]) / 25e-6 * 15
+    np.testing.assert_allclose(read[:, 30:][sound], high[sound], atol=1e-9)
 
 
 def test_correction_pays_on_pcm():
