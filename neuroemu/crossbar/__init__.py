@@ -16,7 +16,7 @@ from .compensation import (
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
-from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRowsFirst, RowOrder
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
 from .programmed import ProgrammedChip, load_programmed, program
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .significance import Significance
@@ -41,7 +41,7 @@ __all__ = [
     "ExplicitRows",
     "GivenRange",
     "GivenRows",
-    "HeavyRowsFirst",
+    "HeavyRows",
     "IdealAdc",
     "IdealDac",
     "InputScheme",

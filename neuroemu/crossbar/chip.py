@@ -59,7 +59,7 @@ class CrossbarChip(Chip):
         How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
         `Averaged(devices)`.
     row_order : RowOrder
-        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRowsFirst()` or `ExplicitRows(orders)`.
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()` or `ExplicitRows(orders)`.
     inputs : InputScheme
         How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
     dac : RowDriver

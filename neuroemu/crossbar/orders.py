@@ -1,8 +1,7 @@
 """Row orders: which input drives which row of the arrays. Strengths of rows enter, a permutation leaves.
 
-The strength of a row is the sum of the magnitudes of its levels, to which its current is proportional. Row 0 of an
-array is the one next to where its columns are sensed. A network's results are the same in every order on ideal parts;
-ranges, clips, wires and drift see the difference.
+The strength of a row is the sum of the magnitudes of its levels, to which its current is proportional. A network's
+results are the same in every order on ideal parts; ranges, clips and wires see the difference.
 """
 
 import heapq
@@ -12,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 
 
 class RowOrder(ABC):
-    """Abstract: how rows are dealt. Final classes: GivenRows, BalancedRows, HeavyRowsFirst, ExplicitRows."""
+    """Abstract: how rows are dealt. Final classes: GivenRows, BalancedRows, HeavyRows, ExplicitRows."""
 
     named: tuple[str, ...] = ()  # layers that the rule names
 
@@ -57,13 +57,25 @@ class BalancedRows(RowOrder):
 
 
 @dataclass(frozen=True)
-class HeavyRowsFirst(RowOrder):
-    """Within each row tile the strongest rows come first, next to where columns are sensed: their current, the largest,
-    then passes the least of the column's wire."""
+class HeavyRows(RowOrder):
+    """Within each row tile the strongest rows lie at one end.
+
+    Parameters
+    ----------
+    end : {"last", "first"}
+        "last": next to where columns are sensed if that is behind the last row; the largest currents then pass the
+        least of the column's wire. "first": the other way round.
+    """
+
+    end: str = "last"
+
+    def __post_init__(self):
+        _checks.choice(self.end, ("last", "first"), who="HeavyRows", name="end")
 
     def deal(self, strengths, rows_per_tile, layer):
+        rising = strengths if self.end == "last" else -strengths
         starts = range(0, len(strengths), rows_per_tile)
-        return np.concatenate([s + np.argsort(-strengths[s : s + rows_per_tile], kind="stable") for s in starts])
+        return np.concatenate([s + np.argsort(rising[s : s + rows_per_tile], kind="stable") for s in starts])
 
 
 @dataclass(frozen=True)

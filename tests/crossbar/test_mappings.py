@@ -183,41 +183,6 @@ def test_errors_of_cells_become_errors_of_weights(mapping, factor):
         assert abs(error.mean()) < 5 * error.std() / np.sqrt(600)
 
 
-def test_scaled_columns_have_smaller_errors():
-    """Columns whose largest weight is 1/1, 1/2, 1/4 ... of the layer's; the error of cells falls as gains rise."""
-    net = dense(rows=600, columns=7)
-    peaks = 127 >> np.arange(7)
-    weight = np.random.default_rng(0).integers(-peaks[:, None], peaks[:, None] + 1, (7, 600)).astype(np.int8)
-    weight[:, 0] = peaks
-    net = net.replace(layers=(replace(net.layers[0], weight=weight),))
-    gains = 127 / peaks
-    for mapping, cells in ((DifferentialPair(scaling="column"), 127), (OffsetColumn(scaling="column"), 254)):
-        engine = engine_of(net, chip(rows=600, mapping=mapping, device=Fuzzy(programming=0.25e-6)))
-        error = (held(engine) - weight.T).std(axis=0)
-        np.testing.assert_allclose(error, 0.01 * cells * np.sqrt(2) / gains, rtol=0.12)
-    (levels,) = DifferentialPair(scaling="column").layout(weight.T, 127, Ideal(), 7).levels[:1]
-    assert (levels >= 125).all() and (levels <= 127).all()
-
-
-def test_scaled_columns_share_the_range_of_a_tile_better():
-    """A range in amperes is one for the tile: a column of small weights has more of its codes with a gain."""
-    net = dense(rows=100, columns=8)
-    weight = net.layers[0].weight.copy()
-    weight[1:] //= 16
-    net = net.replace(layers=(replace(net.layers[0], weight=weight),))
-    error, step = [], []
-    for scaling in ("layer", "column"):
-        machine = chip(mapping=DifferentialPair(scaling=scaling), adc=Adc(bits=9, range=MinMaxRange()))
-        engine = engine_of(net, machine)
-        drive = net.grids["input"].encode(net.samples).astype(np.float32) + 128
-        error.append((engine.read(drive[:, None], 0)[:, 0] - drive @ weight.T).std(axis=0))
-        step.append(engine.tables.step[0])
-        assert len(np.unique(step[-1])) == 1
-    gains = np.floor(64 * 127 / np.abs(weight).max(axis=1)) / 64
-    np.testing.assert_allclose(error[1][1:] / error[0][1:], step[1][0] / step[0][0] / gains[1:], rtol=0.3)
-    assert (error[1][1:] < 0.3 * error[0][1:]).all()
-
-
 def test_the_error_of_a_reference_column_is_common_to_its_tile():
     net = dense(rows=400, columns=30)
     engine = engine_of(net, chip(rows=400, columns=16, mapping=OffsetColumn(), device=Fuzzy(programming=0.25e-6)))
