@@ -14,15 +14,21 @@ from .compensation import (
     TileGain,
 )
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
 from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .oscillator import Cco
 from .programmed import ProgrammedChip, load_programmed, program
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
 from .significance import Significance
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
@@ -30,6 +36,7 @@ __all__ = [
     "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
     "ColumnAffine",
     "ColumnConverter",
@@ -39,12 +46,14 @@ __all__ = [
     "Dac",
     "DifferentialPair",
     "ExplicitRows",
+    "Flash",
     "GivenRange",
     "GivenRows",
     "HeavyRows",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "Measured",
     "MinMaxRange",
     "MseRange",
     "NoCompensation",
@@ -53,11 +62,14 @@ __all__ = [
     "PercentileRange",
     "ProgrammedChip",
     "PulseWidth",
+    "Ramp",
     "ReferenceColumns",
     "RowDriver",
     "RowOrder",
+    "Sar",
     "Significance",
     "TileGain",
+    "Uniform",
     "ideal",
     "load_programmed",
     "noise_budget",
