@@ -155,12 +155,16 @@ class CrossbarChip(Chip):
         def engines(trial):
             cells = program_cells(self, network, seed=seed, trial=trial)
             keys = {"made": (seed, trial), "seed": seed, "trial": trial}
-            return engines_of(self, network, cells, sampled, threads=threads, **keys)
+            return engines_of(self, network, cells, sampled, threads=max(1, threads // len(x)), **keys)
 
-        return self.read(network, sites, x, engines, trials=trials, progress=progress)
+        return self.read(network, sites, x, engines, trials=trials, threads=threads, progress=progress)
 
-    def read(self, network, sites, x, engines, *, trials: int, progress: Progress) -> Execution:
-        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each."""
+    def read(self, network, sites, x, engines, *, trials: int, threads: int, progress: Progress) -> Execution:
+        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each.
+
+        Images are worked on side by side, so that all steps gain; an engine has threads of its own where there are
+        fewer images than threads.
+        """
         outputs, counts, clips = [], [], []
         for trial in range(trials):
             chip = engines(trial)
@@ -171,7 +175,7 @@ class CrossbarChip(Chip):
             def report(what, done, total, trial=trial):
                 progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
 
-            outputs.append(run_integer(network, x, multiply=multiply, progress=report))
+            outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
         passes = [

@@ -59,9 +59,8 @@ class ProgrammedChip(Chip):
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent):
         if trials != 1:
             raise InputError(f"{self.name}: trials is {trials}, and this is one programmed chip; use trials=1")
-        return self.chip.read(
-            network, sites, x, lambda trial: self._engines(network, seed, threads), trials=1, progress=progress
-        )
+        engines = self._engines(network, seed, max(1, threads // len(x)))
+        return self.chip.read(network, sites, x, lambda trial: engines, trials=1, threads=threads, progress=progress)
 
     def at(self, seconds: float) -> "ProgrammedChip":
         """The same cells `seconds` after they were programmed, s; absolute, so the order of calls does not matter."""
