@@ -11,6 +11,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
+from ._arrays import normals
 from .base import Cells, Device, ReadShares
 
 MICRO = 1e-6
@@ -84,7 +85,7 @@ class RramMilo2021(Device):
 
     def program(self, target, generator):
         target = _parameters.target(self, target)
-        noise = self.programming_sigma(target) * generator.standard_normal(target.shape)
+        noise = self.programming_sigma(target) * normals(generator, target.shape)
         return Cells(np.maximum(target + noise, 0.0) if self.programming_noise else target.copy())
 
     def conductance(self, cells, seconds):

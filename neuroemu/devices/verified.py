@@ -14,6 +14,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
+from ._arrays import normals
 from .base import Cells, Device
 from .faults import Faulty
 from .measured import MeasuredTable
@@ -204,7 +205,7 @@ class WriteVerified(Device):
     def verify(self, cells: Cells, generator: np.random.Generator) -> np.ndarray:
         """One verify read of every cell, siemens."""
         sigma = self.device.read_sigma(cells, 0.0) * np.sqrt(self._fast_share())
-        return cells.conductance + sigma * generator.standard_normal(np.shape(cells.conductance))
+        return cells.conductance + sigma * normals(generator, np.shape(cells.conductance))
 
 
 def write_verify(device: WriteVerified, target, generator: np.random.Generator) -> ProgrammingReport:
