@@ -3,6 +3,15 @@
 from .budget import NoiseBudget, noise_budget
 from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
+from .compensation import (
+    BatchNorm,
+    ColumnAffine,
+    ColumnGain,
+    Compensation,
+    NoCompensation,
+    ReferenceColumns,
+    TileGain,
+)
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
@@ -13,10 +22,14 @@ __all__ = [
     "AdcRange",
     "Amplitude",
     "Averaged",
+    "BatchNorm",
     "BitSerial",
     "BitSliced",
     "CellMapping",
+    "ColumnAffine",
     "ColumnConverter",
+    "ColumnGain",
+    "Compensation",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
@@ -26,11 +39,14 @@ __all__ = [
     "InputScheme",
     "MinMaxRange",
     "MseRange",
+    "NoCompensation",
     "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
     "PulseWidth",
+    "ReferenceColumns",
     "RowDriver",
+    "TileGain",
     "ideal",
     "noise_budget",
     "read_per_device",

@@ -6,7 +6,7 @@ A tile keeps its own cells. At a time t after programming they become, in cell l
     variance of the fresh and slow shares = sum of (s+^2 + s-^2) / (n step)^2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .mapping import Tile
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedTile:
-    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs.
+    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs; and reference columns, if it has any.
 
     Arrays are (rows, columns), or (devices, rows, columns) with several devices in parallel.
     """
@@ -26,6 +26,7 @@ class ProgrammedTile:
     tile: Tile
     plus: Cells
     minus: Cells | None
+    reference: Cells | None = None  # (rows, reference columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,24 @@ def program(
         ]
         programmed.append(ProgrammedTile(tile, *cells))
     return tuple(programmed)
+
+
+def program_references(
+    programmed, levels, top: int, device: Device, *, mapping: CellMapping, columns: int, seed: int, trial: int,
+    layer: int,
+) -> tuple[ProgrammedTile, ...]:  # fmt: skip
+    """The same tiles with reference columns, whose targets are spread evenly over those of the tile's cells."""
+    held = []
+    for index, tile in enumerate(programmed):
+        rows, where = tile.tile.rows, tile.tile.columns
+        cells = [t for t in mapping.targets(levels[rows, where], top, device) if t is not None]
+        sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
+        count = (rows.stop - rows.start) * columns
+        picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
+        targets = sorted_targets[picks].reshape(columns, -1).T
+        generator = _streams.generator(seed, "reference", trial, layer, index, 0)
+        held.append(replace(tile, reference=device.program(targets, generator)))
+    return tuple(held)
 
 
 def effective_weights(
