@@ -10,6 +10,7 @@ from ..network.graph import Network
 from . import mapping
 from .cells import Layout, even_share
 from .compensation import Aged, Samples
+from .conduction import Conduction
 from .engine import LayerEngine, Tally, part_of
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
@@ -94,11 +95,16 @@ def engine_from(
         seconds=chip.seconds, spans=spans, key=(seed, trial, index),
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
+    conduction = _conduction(chip, network, layer)
+    if conduction is not None:
+        step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
+        weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, conduction=conduction,
+        parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
     )  # fmt: skip
     if held is not None:
         return replace(built, correction=held.correction)
@@ -133,16 +139,30 @@ def _samples(sampled: np.ndarray, chip, scale: float, planes: int) -> Samples:
     return Samples(lively, lively.astype(np.float64))
 
 
+def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+    """How the layer's cells conduct; None for ohmic ones."""
+    if chip.device.iv is None:
+        return None
+    grid = network.grids[layer.inputs[0]]
+    return Conduction(
+        chip.device.iv, chip.dac.v_read, chip.inputs.full_drive(largest_drive(chip, network, layer)),
+        held=chip.inputs.holds_voltage, signed=grid.low < grid.zero_point,
+    )  # fmt: skip
+
+
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
     grid = network.grids[layer.inputs[0]]
-    widest = widest_input(network, layer)
-    largest_drive = widest if chip.dac.limit is None else chip.dac.limit
     top = chip.mapping.top(mapping.largest_code(layer))
     span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
     nominal = tables_of(
         layout, tiles, shape, None if samples is None else samples.steps, chip.adc,
         one_signed=chip.mapping.one_signed and grid.low >= grid.zero_point,
-        unit=chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top,
+        unit=chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top,
     )  # fmt: skip
     return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
 

@@ -21,6 +21,7 @@ class InputScheme(ABC):
     """Abstract: how rows are driven. Final classes: Amplitude, PulseWidth, BitSerial."""
 
     splits: bool  # whether an input takes planes of whole drive steps
+    holds_voltage = False  # whether every driven row sees the full read voltage, of either sign
 
     @abstractmethod
     def planes(self, largest: int) -> int:
@@ -66,13 +67,15 @@ class Amplitude(_OneRead):
 class PulseWidth(_OneRead):
     """Rows are driven with `v_read` for a time proportional to the input, and columns integrate the charge.
 
-    The same sums as `Amplitude` on cells that are linear in the voltage, as all are here; a current is the charge over
-    the longest pulse. `CrossbarChip.read_seconds` holds the longest pulse.
+    The same sums as `Amplitude` on ohmic cells; other cells give their current at `v_read` all along. A current is the
+    charge over the longest pulse. `CrossbarChip.read_seconds` holds the longest pulse.
 
     Notes
     -----
     Not modelled: edges and jitter of the pulses, and read noise that averages out within a long pulse.
     """
+
+    holds_voltage = True
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class BitSerial(InputScheme):
 
     def __post_init__(self):
         _checks.integer(self.bits_per_step, who="BitSerial", name="bits_per_step", low=1, high=8)
+
+    @property
+    def holds_voltage(self):
+        return self.bits_per_step == 1
 
     def planes(self, largest):
         return max(1, -(-int(largest).bit_length() // self.bits_per_step))

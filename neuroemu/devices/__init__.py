@@ -3,7 +3,8 @@
 Conductances are in siemens, times in absolute seconds since programming.
 """
 
-from .base import Cells, Device, ReadShares, stick
+from .base import Cells, CurrentVoltage, Device, ReadShares, stick
+from .conduction import Cubic, CubicCell
 from .faults import Fault, Faulty, fault_map
 from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
@@ -23,6 +24,9 @@ __all__ = [
     "WAN_AIHWKIT",
     "WAN_CROSSSIM",
     "Cells",
+    "Cubic",
+    "CubicCell",
+    "CurrentVoltage",
     "Device",
     "Fault",
     "Faulty",

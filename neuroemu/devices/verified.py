@@ -177,6 +177,10 @@ class WriteVerified(Device):
         self.scheme.check(self.device)
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 
