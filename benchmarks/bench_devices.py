@@ -5,6 +5,8 @@
 Arrays of 1024 x 1024 cells on one thread: programming, conductance after an hour (drift), and standard deviation of a
 read, each divided by a 1024 x 1024 x 1024 float32 product of NumPy. The contenders take turns in one process; medians
 of CPU time. NumPy's transcendental functions are faster with AVX-512; NPY_DISABLE_CPU_FEATURES takes that away.
+
+Then write-verify of 256 x 256 dynamic memristors, targets from 10 to 90 % of the range, with all threads: wall time.
 """
 
 import os
@@ -17,7 +19,21 @@ import time
 
 import numpy as np
 
-from neuroemu.devices import Generic, HermesPcm, NormalNoise, Pcm, RramCmo, RramMilo2021, RramWan2022, Sonos
+from neuroemu.devices import (
+    DynamicCell,
+    Generic,
+    HermesPcm,
+    NormalNoise,
+    Pcm,
+    Pulse,
+    PulseGrowth,
+    RramCmo,
+    RramMilo2021,
+    RramWan2022,
+    Sonos,
+    write_verify,
+)
+from neuroemu.devices import dynamics as dy
 
 SHAPE = (1024, 1024)
 GOALS = (2.5, 1.6, None)  # program, drift, read sigma, in products
@@ -29,6 +45,16 @@ DEVICES = {
     "Generic": Generic(noise=NormalNoise(1e-6), read_noise=0.01, drift_exponent=0.05, drift_spread=0.01),
     "RramMilo2021": RramMilo2021(),
     "Sonos": Sonos(),
+}
+DYNAMIC = {
+    "VTEAM": DynamicCell(dy.VTEAM, Pulse(-0.25, 1e-10), Pulse(0.1, 8e-9), tolerance=2e-4, max_pulses=300),
+    "Yakopcic A": DynamicCell(dy.YAKOPCIC_A, Pulse(0.3, 5e-5), Pulse(-0.3, 5e-5), tolerance=1e-4, max_pulses=300),
+    "Stanford-PKU": DynamicCell(
+        dy.STANFORD_PKU, Pulse(1.0, 1e-9), Pulse(-1.0, 1e-9), tolerance=2e-5, growth=PulseGrowth(volts=0.01)
+    ),
+    "data-driven 2021": DynamicCell(
+        dy.DATA_DRIVEN_2021, Pulse(0.9, 1e-6), Pulse(-0.9, 1e-6), tolerance=5e-6, growth=PulseGrowth(volts=0.01)
+    ),
 }
 
 
@@ -67,6 +93,15 @@ def measure(name, device, seconds):
     return f"| {name} | {1e3 * product:.1f} ms | {' | '.join(parts)} |"
 
 
+def verified(name, cell):
+    share = 0.1 + 0.8 * np.random.default_rng(0).random((256, 256))
+    start = time.perf_counter()
+    report = write_verify(cell, cell.g_min + share * (cell.g_max - cell.g_min), np.random.default_rng(1))
+    spent = time.perf_counter() - start
+    each = 1e9 * spent / report.pulses.sum()
+    return f"| {name} | {spent:.2f} s | {report.pulses.mean():.1f} | {each:.0f} ns | {report.outside_tolerance} |"
+
+
 def processor():
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -84,6 +119,11 @@ def main():
     print("|---|---|---|---|---|")
     for name, device in DEVICES.items():
         print(measure(name, device, seconds), flush=True)
+    print("\n256 x 256 dynamic cells, write-verified.\n")
+    print("| model | time | pulses a cell | a pulse | outside tolerance |")
+    print("|---|---|---|---|---|")
+    for name, cell in DYNAMIC.items():
+        print(verified(name, cell), flush=True)
 
 
 if __name__ == "__main__":

@@ -36,10 +36,11 @@ def normals(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarra
     return Normals(generator).block(0, slice(0, prod(shape))).reshape(shape)
 
 
-def blocks(size: int) -> Iterator[slice]:
-    """Slices that cover 0 ... size - 1 in order."""
-    for first in range(0, size, BLOCK):
-        yield slice(first, min(first + BLOCK, size))
+def blocks(size: int, most: int | None = None) -> Iterator[slice]:
+    """Slices of at most `most` (BLOCK) that cover 0 ... size - 1 in order."""
+    most = most or BLOCK
+    for first in range(0, size, most):
+        yield slice(first, min(first + most, size))
 
 
 def by_blocks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
