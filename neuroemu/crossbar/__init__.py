@@ -15,6 +15,7 @@ from .compensation import (
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
+from .programmed import ProgrammedChip, load_programmed, program
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 
 __all__ = [
@@ -43,11 +44,14 @@ __all__ = [
     "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
+    "ProgrammedChip",
     "PulseWidth",
     "ReferenceColumns",
     "RowDriver",
     "TileGain",
     "ideal",
+    "load_programmed",
     "noise_budget",
+    "program",
     "read_per_device",
 ]

@@ -124,6 +124,18 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     return chip.inputs.planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
+def current_unit(chip, network: Network, layer: L.Weighted) -> float:
+    """Column current, amperes, of one drive step into a cell of one level."""
+    top = chip.mapping.top(mapping.largest_code(layer))
+    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
+
+
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
 def positions(network: Network, layer: L.Weighted) -> int:
     """Row vectors of one inference: positions of a convolution, or rows of a Dense input."""
     return int(np.prod(network.shapes[layer.name])) // layer.weight.shape[0]
@@ -150,19 +162,12 @@ def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
     )  # fmt: skip
 
 
-def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
-    """Drive steps of full scale."""
-    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
-
-
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
     grid = network.grids[layer.inputs[0]]
-    top = chip.mapping.top(mapping.largest_code(layer))
-    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
     nominal = tables_of(
         layout, tiles, shape, None if samples is None else samples.steps, chip.adc,
         one_signed=chip.mapping.one_signed and grid.low >= grid.zero_point,
-        unit=chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top,
+        unit=current_unit(chip, network, layer),
     )  # fmt: skip
     return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
 

@@ -25,6 +25,7 @@ from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, warnings_of
+from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
@@ -115,6 +116,10 @@ class CrossbarChip(Chip):
         """Columns of an array that may hold weights."""
         return self.columns - self.compensation.reference_columns
 
+    def describe(self) -> str:
+        """The chip in words and units: cells, noise and drift as measured on sample cells, converters, what is rosy."""
+        return describe(self)
+
     def layout(self, layer: L.Weighted) -> Layout:
         """The physical columns that hold a quantized layer."""
         return self.mapping.layout(M.matrix_of(layer), M.largest_code(layer), self.device, self.weight_columns)
@@ -175,7 +180,7 @@ class CrossbarChip(Chip):
             latency=sum(passes),
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
-            warnings=warnings_of(clips),
+            warnings=(*warnings_of(clips), *rosy(self, network, chip)),
             notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}",),
         )
 

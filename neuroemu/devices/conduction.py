@@ -106,5 +106,6 @@ class CubicCell(Device):
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        spans = {"image_seconds": image_seconds, "session_seconds": session_seconds}
+        return self.device.read_shares(seconds, **spans, cells=cells)

@@ -93,7 +93,7 @@ class _DriftingPcm(Device):
 
         return by_blocks(sigma, now, cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t0 + t_read; all fresh when `white`."""
         _parameters.spans(type(self).__name__, image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:

@@ -99,7 +99,7 @@ class RramCmo(RelaxingDevice):
         size = READ * MICRO * sqrt(log(gathered))
         return by_blocks(lambda g: size * np.log10(np.maximum(g / MICRO, 1.0)), now)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t_read; all fresh when `white`."""
         _parameters.spans("RramCmo", image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:

@@ -116,7 +116,7 @@ class Sonos(RelaxingDevice):
             return np.zeros_like(now)
         return by_blocks(lambda g: _saturating(self._nanoamperes(g), *READ) * NANO / self.v_read, now)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("Sonos", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)
 
