@@ -21,7 +21,7 @@ from neuroemu.crossbar import (
     OffsetColumn,
     PulseWidth,
 )
-from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer
+from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
 from neuroemu.devices import (
     Cubic,
     CubicCell,
@@ -44,7 +44,8 @@ FREE = CostTable(
         ("core_read", "dac_drive", "adc_conversion", "adc_clip", "digital_accumulate", "activation_op"), "not priced"
     ),
 )
-SCHEMES = [Amplitude(), PulseWidth(), BitSerial(1), BitSerial(3)]
+SCHEMES = [Amplitude(), PulseWidth(), BitSerial(1), BitSerial(3), Amplitude("phases"), PulseWidth("phases")]
+SCHEMES += [BitSerial(1, "phases"), BitSerial(2, "phases")]
 MAPPINGS = [DifferentialPair(), OffsetColumn(), BitSliced(2), Averaged(3)]
 
 
@@ -78,7 +79,8 @@ def from_currents(chip, network, x):
     largest = largest_drive(chip, network, layer)
     full, top = chip.inputs.full_drive(largest), chip.mapping.top(max(layer.weight_grid.high, 1))
     unit = volts / full * (device.g_max - device.g_min) / top  # amperes of one column-sum unit
-    planes = chip.inputs.split(x, planes_of(chip, network, layer))
+    scheme = scheme_of(chip, network, layer)
+    planes = scheme.split(x, planes_of(chip, network, layer))
     total = 0.0
     for number, plane in enumerate(planes):
         columns = np.zeros((len(x), layout.levels.shape[1]))
@@ -94,7 +96,7 @@ def from_currents(chip, network, x):
                     else:
                         current = device.iv.current(one, d / full * volts)
                     columns[:, held.tile.columns] += sign * current.sum(axis=1) / len(g)
-        total = total + layout.outputs(columns / unit) * chip.inputs.weight(number)
+        total = total + layout.outputs(columns / unit) * scheme.weight(number)
     return total
 
 
