@@ -20,6 +20,7 @@ from neuroemu.crossbar import (
     IdealDac,
     OffsetColumn,
     PulseWidth,
+    Sar,
 )
 from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
 from neuroemu.devices import (
@@ -163,7 +164,7 @@ def test_milo_runs_the_embedded_network_the_same_in_any_batch(scheme):
     network = quantize_mnist()
     x, y = datasets.mnist_test(120)
     device = WithReadNoise(RramMilo2021(), (WhiteNoise(0.5e-6),))
-    adc = Adc(bits=8, capacitor_mismatch=0.01)
+    adc = Adc(bits=8, kind=Sar(0.01))
     built = replace(chips.HERMES, device=device, inputs=scheme, compensation=ColumnAffine(), adc=adc)
     whole = run(network, built, x, labels=y, threads=1)
     part = run(network, built, x[:30], threads=2)
