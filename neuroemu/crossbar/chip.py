@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, cells that are not linear in the voltage, write-verify, sneak currents, temperature.
+Not modelled here: wire resistance, sneak currents, temperature.
 """
 
 from dataclasses import dataclass, field, replace
@@ -109,6 +109,11 @@ class CrossbarChip(Chip):
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
+        if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
+            raise InputError(
+                f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
+                f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
+            )
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"

@@ -50,6 +50,7 @@ class Weights:
     mean: np.ndarray
     fresh_variance: np.ndarray | None
     slow_sigma: np.ndarray | None
+    further: tuple[np.ndarray, ...] = ()  # weights of the further sets of rows of cells that are not ohmic; conduction
 
 
 def program(
