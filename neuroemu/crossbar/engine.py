@@ -14,6 +14,7 @@ from .. import kernels
 from ..network import layers as L
 from . import mapping
 from .cells import Layout
+from .conduction import Conduction, stacked
 from .converters import ColumnConverter, RowDriver
 from .inputs import InputScheme
 from .programming import Weights
@@ -69,6 +70,7 @@ class LayerEngine:
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
+    conduction: Conduction | None = None  # of cells that are not ohmic
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
@@ -95,6 +97,7 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        x = self.layout.driven(x)
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
@@ -107,11 +110,17 @@ class LayerEngine:
         """Sums over the row tiles of `part`, (B, P, C) in column-sum units, of its rows' drive x (B, P, rows)."""
         out = np.empty((*x.shape[:2], tables.back.shape[1]))
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
+        driver, rows = self._driver(), x
+        if self.conduction is not None:
+            steps = self.dac.steps(x, self.dac_scale) if driver else x
+            driver, rows = {}, self.conduction.rows(steps, self.rows_per_tile)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(), **self._converter(tables),
+            part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], image_offset=first,
             read_number=number, threads=self.threads, clipped=clipped,
         )  # fmt: skip
+        if self.conduction is not None:
+            driven = np.count_nonzero(steps)  # of the kernel's rows, some stand for the same row of the tile
         if tables.edges is not None:
             out, clipped = self._looked_up(out, tables)
         arrays = self.arrays[part.tiles]
@@ -165,7 +174,12 @@ def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, str
     def cut(array):
         return None if array is None else np.ascontiguousarray(array[rows])
 
-    packed = kernels.crossbar.pack(
-        cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma), rows_per_tile
-    )
+    mean, variance, sigma = cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma)
+    if weights.further:
+        quiet = [np.zeros_like(mean)] * len(weights.further)
+        mean = stacked([mean, *(cut(part) for part in weights.further)], rows_per_tile, axis=0)
+        variance, sigma = (
+            None if noise is None else stacked([noise, *quiet], rows_per_tile, axis=0) for noise in (variance, sigma)
+        )
+    packed = kernels.crossbar.pack(mean, variance, sigma, rows_per_tile * (1 + len(weights.further)))
     return Part(packed, rows, tiles, streams)

@@ -72,7 +72,7 @@ class ProgrammedChip(Chip):
         Raises
         ------
         InputError
-            It differs in rows, columns, device or mapping; the message says in which.
+            It differs in rows, columns, device, mapping or row order; the message says in which.
         """
         _checks.instance(chip, CrossbarChip, who="read_by", name="chip")
         refuse_other(written_by(chip), written_by(self.chip), who=f"read_by on {chip.name}", held_by="these cells have")
@@ -191,6 +191,7 @@ def written_by(chip: CrossbarChip) -> dict[str, str]:
         "columns": str(chip.weight_columns),
         "device": as_text(chip.device),
         "mapping": as_text(chip.mapping),
+        "row order": as_text(chip.row_order),
         "reference columns": str(chip.compensation.reference_columns),
     }
 
