@@ -75,8 +75,9 @@ def crosssim_layer(layer):
     settings.xbar.device.read_noise.enable = True
     settings.xbar.device.read_noise.model = "NormalProportionalDevice"
     settings.xbar.device.read_noise.magnitude = READ_NOISE
-    settings.xbar.adc.mvm.model, settings.xbar.adc.mvm.bits = "QuantizerADC", 8
-    settings.xbar.dac.mvm.model, settings.xbar.dac.mvm.bits = "QuantizerDAC", 8
+    settings.xbar.adc.mvm.model, settings.xbar.dac.mvm.model = "QuantizerADC", "QuantizerDAC"
+    settings.xbar.adc.mvm.bits = settings.xbar.dac.mvm.bits = 8
+    settings.xbar.adc.mvm.calibrated_range = [-10, 10]  # four standard deviations of the sums
     core = AnalogCore(np.ascontiguousarray(layer.mean.T), params=settings)
     x = np.ascontiguousarray(layer.rows.T) / 127
     return lambda: core @ x
@@ -128,7 +129,7 @@ def measure_crosssim(seconds):
         plain, ours, other = medians([layer.plain, own, call], seconds, time.thread_time)
         print(
             f"| {batch} | {plain * 1e6:.1f} | {ours / plain:.2f} | {other / plain:.0f} | {other / ours:.0f} "
-            f"| {(peak(own) * 1e6 + layer.out.nbytes + layer.x.nbytes) / 1e6:.2f} | {peak(call):.1f} |",
+            f"| {(peak(own) * 1e6 + layer.out.nbytes + layer.x.nbytes) / 1e6:.3f} | {peak(call):.1f} |",
             flush=True,
         )
 
