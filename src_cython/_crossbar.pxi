@@ -59,6 +59,7 @@ cdef class Packed:
 
     cdef float *mean
     cdef float *variance
+    cdef float *column_variance
     cdef float *sigma
     cdef readonly Py_ssize_t K, M, tile_rows, n_row_tiles
     cdef Py_ssize_t panels, depth  # depth: rows reserved for each tile
@@ -66,11 +67,17 @@ cdef class Packed:
     def __dealloc__(self):
         free(self.mean)
         free(self.variance)
+        free(self.column_variance)
         free(self.sigma)
 
     @property
     def has_fresh_noise(self):
-        return self.variance != NULL
+        return self.variance != NULL or self.column_variance != NULL
+
+    @property
+    def has_column_noise(self):
+        """Whether the fresh noise has the same variance in all rows of a tile."""
+        return self.column_variance != NULL
 
     @property
     def has_slow_noise(self):
@@ -79,8 +86,9 @@ cdef class Packed:
     @property
     def nbytes(self):
         """Bytes of the packed arrays."""
-        arrays = 1 + self.has_fresh_noise + self.has_slow_noise
-        return arrays * self.n_row_tiles * self.panels * self.depth * UNIT * sizeof(float)
+        arrays = 1 + (self.variance != NULL) + self.has_slow_noise
+        columns = self.n_row_tiles * self.panels * UNIT * sizeof(float)
+        return (arrays * self.depth + self.has_column_noise) * columns
 
     cdef float *arrange(self, const float[:, :] source) except NULL:
         if source.shape[0] != self.K or source.shape[1] != self.M:
@@ -96,13 +104,32 @@ cdef class Packed:
                     packed[place * UNIT + m % UNIT] = source[k, m]
         return packed
 
+    cdef float *arrange_columns(self, const float[:, :] source) except NULL:
+        if source.shape[0] != self.n_row_tiles or source.shape[1] != self.M:
+            raise ValueError("pack: column_variance must have the shape (row tiles, columns)")
+        cdef Py_ssize_t tile, m, n = self.n_row_tiles * self.panels * UNIT
+        cdef float *packed = new_floats(n)
+        memset(packed, 0, n * sizeof(float))
+        for tile in range(self.n_row_tiles):
+            for m in range(self.M):
+                packed[tile * self.panels * UNIT + m] = source[tile, m]
+        return packed
 
-def pack(const float[:, :] mean, const float[:, :] fresh_variance, const float[:, :] slow_sigma, Py_ssize_t tile_rows):
+
+def pack(
+    const float[:, :] mean,
+    const float[:, :] fresh_variance,
+    const float[:, :] slow_sigma,
+    Py_ssize_t tile_rows,
+    *,
+    const float[:, :] column_variance=None,
+):
     """Arrange weights for mvm().
 
     mean: (K, M), effective signed weight in code units. fresh_variance: (K, M) or None, variance of the read noise
     drawn for each read. slow_sigma: (K, M) or None, standard deviation of the noise drawn once for each image.
-    tile_rows: rows of a tile; the last tile may have fewer.
+    tile_rows: rows of a tile; the last tile may have fewer. column_variance: (row tiles, M), in place of fresh_variance
+    where that is the same for all rows of a tile; one matrix product less.
     """
     cdef Packed packed = Packed.__new__(Packed)
     if tile_rows < 1 or mean.shape[0] < 1 or mean.shape[1] < 1:
@@ -117,6 +144,10 @@ def pack(const float[:, :] mean, const float[:, :] fresh_variance, const float[:
     packed.mean = packed.arrange(mean)
     if fresh_variance is not None:
         packed.variance = packed.arrange(fresh_variance)
+    if column_variance is not None:
+        if fresh_variance is not None:
+            raise ValueError("pack: got both fresh_variance and column_variance; give one")
+        packed.column_variance = packed.arrange_columns(column_variance)
     if slow_sigma is not None:
         packed.sigma = packed.arrange(slow_sigma)
     return packed
@@ -145,6 +176,19 @@ cdef const float *table(const float[:, ::1] values, str name, Job *job) except? 
     return &values[0, 0]
 
 
+cdef int set_edges(const float[:, :, ::1] edges, Job *job) except -1:
+    job.adc_edges = NULL
+    if edges is None:
+        return 0
+    if (job.adc_step == NULL or edges.shape[0] != job.tiles or edges.shape[1] != job.outputs
+            or edges.shape[2] != 2 * <Py_ssize_t>job.adc_limit or edges.shape[2] == 0):
+        raise ValueError(f"mvm: adc_edges has shape {(edges.shape[0], edges.shape[1], edges.shape[2])}; give adc_step, "
+                         f"and (row tiles, columns, 2 adc_limit) = {(job.tiles, job.outputs, 2 * job.adc_limit)}")
+    job.adc_edges = &edges[0, 0, 0]
+    job.edges = <int>edges.shape[2]
+    return 0
+
+
 def mvm(
     Packed packed not None,
     const float[:, :, ::1] x not None,
@@ -157,6 +201,7 @@ def mvm(
     float adc_limit=0,
     const float[:, ::1] adc_back=None,
     float adc_noise=0,
+    const float[:, :, ::1] adc_edges=None,
     uint64_t seed=0,
     uint64_t stream=0,
     uint64_t slow_stream=1,
@@ -171,6 +216,8 @@ def mvm(
     x: (B, P, K) inputs less their zero point. out: (B, P, M), overwritten. dac_scale > 0 rounds x * dac_scale and clips
     it to +-dac_limit. adc_step, adc_offset, adc_back: (row tiles, M): the code is rint(y / step + offset), clipped to
     +-adc_limit, and counts back * code; without adc_step there is no ADC. adc_noise: in codes, needs adc_step.
+    adc_edges: (row tiles, M, 2 adc_limit), ascending: the code is the number of edges <= y / step + offset, less
+    adc_limit, in place of rounding.
     clipped: (row tiles,), increased by the conversions that clipped. Returns (inputs clipped by the DAC, inputs that
     are not zero after it). Limits must be below 2^22. See crossbar_reference.mvm.
     """
@@ -185,6 +232,7 @@ def mvm(
     if job.rows == 0:
         return 0, 0
     job.mean, job.variance, job.sigma = packed.mean, packed.variance, packed.sigma
+    job.column_variance = packed.column_variance
     job.x = &x[0, 0, 0]
     job.out = &out[0, 0, 0]
     job.patches, job.inputs, job.outputs = x.shape[1], packed.K, packed.M
@@ -195,11 +243,12 @@ def mvm(
     job.adc_step = table(adc_step, "adc_step", &job)
     job.adc_offset = table(adc_offset, "adc_offset", &job)
     job.adc_back = table(adc_back, "adc_back", &job)
+    set_edges(adc_edges, &job)
     job.key = make_key(seed, stream)
     job.slow_key = make_key(seed, slow_stream)
     job.first_image, job.first_patch, job.read = <uint32_t>image_offset, <uint32_t>patch_offset, read_number
     job.converts = adc_step is not None
-    job.noisy = packed.variance != NULL or (job.converts and adc_noise > 0)
+    job.noisy = packed.has_fresh_noise or (job.converts and adc_noise > 0)
     threads = plan(&job, max(1, threads))
     cdef int64_t[::1] counts = memoryview(bytearray(8 * threads * (job.tiles + 2))).cast("q")
     execute(&job, threads, counts)

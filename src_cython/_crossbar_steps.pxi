@@ -29,6 +29,7 @@ cdef inline Py_ssize_t round_up(Py_ssize_t n, Py_ssize_t to) noexcept nogil:
 cdef struct Job:  # what all tasks share
     const float *mean
     const float *variance
+    const float *column_variance  # [tile][panel][16], where the noise has the same variance in all rows of a tile
     const float *sigma
     const float *x
     double *out
@@ -37,6 +38,8 @@ cdef struct Job:  # what all tasks share
     const float *adc_step
     const float *adc_offset
     const float *adc_back
+    const float *adc_edges  # [tile][column][edges]
+    int edges
     Key key
     Key slow_key
     uint32_t first_image, first_patch, read
@@ -46,6 +49,7 @@ cdef struct Job:  # what all tasks share
 cdef struct Scratch:  # one for each thread
     float *driven  # [block_rows][stride]
     float *squares
+    float *power  # [ROWS], sum of the squares of a row
     float *mean  # [units][16], units = panels of a group * rows of the block
     float *variance
     float *weights  # one tile of one image, with its slow noise
@@ -53,11 +57,17 @@ cdef struct Scratch:  # one for each thread
     float *offset
     float *extra
     float *back
+    float *column  # their variance for a drive of one
     float *normals
+    float *spread
+    float *analog  # sums with their noise
     float *code
+    const float *edges[UNITS]
+    int columns[UNITS]  # that exist
     int64_t *clipped  # by row tile, then DAC clips, then driven inputs
     uint32_t image[ROWS + UNITS]  # of each unit: what its row belongs to,
     uint32_t patch[ROWS + UNITS]
+    uint32_t row[ROWS + UNITS]  # its row, counted within the block,
     uint32_t panel[ROWS + UNITS]  # its panel, counted within the group,
     double *out[ROWS + UNITS]  # and its outputs in the group of panels that starts at column 0
     Py_ssize_t group_panels
@@ -71,6 +81,8 @@ cdef Py_ssize_t lay_out(const Job *job, float *memory, int64_t *counts, Scratch 
     p += job.block_rows * job.stride
     s.squares = p
     p += job.block_rows * job.stride
+    s.power = p
+    p += ROWS
     s.mean = p
     p += (ROWS + UNITS) * UNIT
     s.variance = p
@@ -79,9 +91,12 @@ cdef Py_ssize_t lay_out(const Job *job, float *memory, int64_t *counts, Scratch 
     s.offset = p + BLOCK
     s.extra = p + 2 * BLOCK
     s.back = p + 3 * BLOCK
-    s.normals = p + 4 * BLOCK
-    s.code = p + 5 * BLOCK
-    p += 6 * BLOCK
+    s.column = p + 4 * BLOCK
+    s.normals = p + 5 * BLOCK
+    s.spread = p + 6 * BLOCK
+    s.analog = p + 7 * BLOCK
+    s.code = p + 8 * BLOCK
+    p += 9 * BLOCK
     s.weights = p
     if job.sigma != NULL:
         p += job.strip_panels * job.depth * UNIT
@@ -93,16 +108,31 @@ cdef void name_units(const Job *job, Scratch *s, Py_ssize_t row, Py_ssize_t rows
     cdef Py_ssize_t unit, r
     s.group_panels = min(max(<Py_ssize_t>1, ROWS // rows), panels)
     for unit in range(rows * s.group_panels + UNITS):
-        r = row + unit % rows
+        s.row[unit] = <uint32_t>(unit % rows)
+        r = row + s.row[unit]
         s.image[unit] = job.first_image + <uint32_t>(r // job.patches)
         s.patch[unit] = job.first_patch + <uint32_t>(r % job.patches)
         s.panel[unit] = <uint32_t>(unit // rows)
         s.out[unit] = job.out + r * job.outputs + s.panel[unit] * UNIT
 
 
+cdef inline float sum_of_squares(const float *d, Py_ssize_t depth) noexcept nogil:
+    """In one fixed order on every instruction set; d is zero up to the next multiple of 16."""
+    cdef float partial[UNIT]
+    cdef Py_ssize_t k, j
+    for j in range(UNIT):
+        partial[j] = 0
+    for k in range((depth + UNIT - 1) // UNIT):
+        for j in range(UNIT):
+            partial[j] += d[k * UNIT + j] * d[k * UNIT + j]
+    for j in range(1, UNIT):
+        partial[0] += partial[j]
+    return partial[0]
+
+
 cdef void drive(const Job *job, Scratch *s, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t start, Py_ssize_t depth,
                 bint counting) noexcept nogil:
-    """DAC: the inputs of a block for one row tile, and their squares."""
+    """DAC: the inputs of a block for one row tile, and their squares or the sum of these."""
     cdef Py_ssize_t i, k
     cdef const float *x
     cdef float *d
@@ -124,8 +154,14 @@ cdef void drive(const Job *job, Scratch *s, Py_ssize_t row, Py_ssize_t rows, Py_
             for k in range(depth):
                 d[k] = x[k]
         for k in range(depth):
-            d2[k] = d[k] * d[k]
             nonzero += d[k] != 0
+        if job.variance != NULL:
+            for k in range(depth):
+                d2[k] = d[k] * d[k]
+        if job.column_variance != NULL:
+            for k in range(depth, round_up(depth, UNIT)):
+                d[k] = 0
+            s.power[i] = sum_of_squares(d, depth)
     if counting:
         s.clipped[job.tiles] += clipped
         s.clipped[job.tiles + 1] += nonzero
@@ -192,8 +228,9 @@ cdef void read_converter(const Job *job, Scratch *s, Py_ssize_t unit, Py_ssize_t
     cdef float *extra = s.extra + unit * UNIT
     cdef float *back = s.back + unit * UNIT
     cdef float noise
+    cdef float *column = s.column + unit * UNIT
     for j in range(UNIT):
-        inverse[j] = offset[j] = extra[j] = 0
+        inverse[j] = offset[j] = extra[j] = column[j] = 0
         back[j] = 1
     if job.converts:
         for j in range(n):
@@ -206,6 +243,43 @@ cdef void read_converter(const Job *job, Scratch *s, Py_ssize_t unit, Py_ssize_t
     if job.adc_back != NULL:
         for j in range(n):
             back[j] = job.adc_back[at + j]
+    if job.column_variance != NULL:
+        for j in range(n):
+            column[j] = job.column_variance[(tile * job.panels + panel) * UNIT + j]
+    s.columns[unit] = <int>n
+    if job.adc_edges != NULL:
+        s.edges[unit] = job.adc_edges + at * job.edges
+
+
+cdef inline int edges_below(const float *edges, int n, float a, int guess) noexcept nogil:
+    """Number of ascending edges <= a. Converters are nearly linear: without a branch, four edges around the guess are
+    enough; halving finds it where they are not."""
+    cdef int low = guess - 2, high = n, count
+    low = low if low < n - 4 else n - 4
+    low = low if low > 0 else 0
+    if n >= 4:
+        count = (edges[low] <= a) + (edges[low + 1] <= a) + (edges[low + 2] <= a) + (edges[low + 3] <= a)
+        if (count > 0 or low == 0) and (count < 4 or low + 4 == n):
+            return low + count
+    low = 0
+    while low < high:
+        guess = (low + high) >> 1
+        if edges[guess] <= a:
+            low = guess + 1
+        else:
+            high = guess
+    return low
+
+
+cdef void look_up(const Job *job, Scratch *s, const float *y, Py_ssize_t units) noexcept nogil:
+    """Codes of units by the edges of their converters, from the nearest codes of linear ones in s.code."""
+    cdef Py_ssize_t u, j, i
+    cdef int half = job.edges // 2
+    for u in range(units):
+        for j in range(s.columns[u]):
+            i = u * UNIT + j
+            s.code[i] = <float>(edges_below(s.edges[u] + j * job.edges, job.edges, y[i] * s.inverse[i] + s.offset[i],
+                                            <int>s.code[i] + half) - half)
 
 
 cdef void convert(const Job *job, Scratch *s, const float *mean, const float *variance, Py_ssize_t units,
@@ -217,13 +291,13 @@ cdef void convert(const Job *job, Scratch *s, const float *mean, const float *va
     cdef float a, limit = job.adc_limit, edge = job.adc_limit + <float>0.5
     cdef int clipped = 0
     if job.noisy:
-        y = code
+        y = s.analog
         if variance != NULL:
             for i in range(n):
-                code[i] = mean[i] + sqrtf(variance[i] + s.extra[i]) * s.normals[i]
+                s.analog[i] = mean[i] + sqrtf(variance[i] + s.extra[i]) * s.normals[i]
         else:
             for i in range(n):
-                code[i] = mean[i] + sqrtf(s.extra[i]) * s.normals[i]
+                s.analog[i] = mean[i] + sqrtf(s.extra[i]) * s.normals[i]
     if job.converts:
         for i in range(n):
             a = y[i] * s.inverse[i] + s.offset[i]
@@ -232,9 +306,11 @@ cdef void convert(const Job *job, Scratch *s, const float *mean, const float *va
             a = a if a > -limit else -limit
             code[i] = (a + ROUND) - ROUND
         s.clipped[tile] += clipped
-    elif not job.noisy:
+        if job.adc_edges != NULL:
+            look_up(job, s, y, units)
+    else:
         for i in range(n):
-            code[i] = mean[i]
+            code[i] = y[i]
 
 
 cdef void accumulate(double *out, const float *code, const float *back, Py_ssize_t n, bint first) noexcept nogil:
@@ -252,6 +328,16 @@ cdef void accumulate(double *out, const float *code, const float *back, Py_ssize
     else:
         for j in range(n):
             out[j] += <double>code[j] * <double>back[j]
+
+
+cdef void spread(Scratch *s, Py_ssize_t unit) noexcept nogil:
+    """Variances of eight units whose columns have one variance in all rows: s.spread."""
+    cdef Py_ssize_t u, j
+    cdef float power
+    for u in range(UNITS):
+        power = s.power[s.row[unit + u]]
+        for j in range(u * UNIT, u * UNIT + UNIT):
+            s.spread[j] = power * s.column[j]
 
 
 cdef void finish(const Job *job, Scratch *s, Py_ssize_t units, Py_ssize_t tile, Py_ssize_t panel,
@@ -274,6 +360,9 @@ cdef void finish(const Job *job, Scratch *s, Py_ssize_t units, Py_ssize_t tile, 
             draw_block(&job.key, &counters, s.normals)
         if job.variance != NULL:
             variance = s.variance + u * UNIT
+        if job.column_variance != NULL:
+            variance = s.spread
+            spread(s, u)
         convert(job, s, s.mean + u * UNIT, variance, min(<Py_ssize_t>UNITS, units - u), tile)
         for i in range(min(<Py_ssize_t>UNITS, units - u)):
             accumulate(s.out[u + i] + panel * UNIT, s.code + i * UNIT, s.back + i * UNIT,

@@ -10,7 +10,7 @@ from ..network.graph import Network
 from . import mapping
 from .cells import Layout, even_share
 from .compensation import Samples, compensated
-from .engine import LayerEngine, Tally, part_of
+from .engine import LayerEngine, Part, Tally, part_of
 from .programming import Weights, effective_weights, program
 from .tables import Tables, tables_of, with_static_errors
 
@@ -36,7 +36,7 @@ def build_engine(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, part=_part(weights, high, shape[0], (seed, trial, index)),
     )  # fmt: skip
     if chip.compensation == "none":
         return built
@@ -98,16 +98,7 @@ def _weights(chip, network, layer, layout: Layout, tiles, planes: int, *, key) -
     )  # fmt: skip
 
 
-def _parts(weights: Weights, high: int, n_row_tiles: int, apart: bool, key):
-    """One part with all rows, or one for each row tile where codes are looked up before they are summed."""
+def _part(weights: Weights, high: int, n_row_tiles: int, key) -> Part:
     seed, *rest = key
-    height = len(weights.mean)
-    if not apart:
-        streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
-        return (part_of(weights, slice(0, height), slice(0, n_row_tiles), high, streams),)
-    parts = []
-    for t in range(n_row_tiles):
-        rows = slice(t * high, min((t + 1) * high, height))
-        streams = tuple(_streams.stream_word(seed, domain, *rest, t) for domain in ("read", "slow"))
-        parts.append(part_of(weights, rows, slice(t, t + 1), high, streams))
-    return tuple(parts)
+    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
+    return part_of(weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), high, streams)

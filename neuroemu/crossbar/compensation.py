@@ -48,8 +48,7 @@ def compensated(engine: LayerEngine, weights: Weights, tiles, samples: Samples, 
 
 def _read_one_row_tile(engine: LayerEngine, weights: Weights, rows, row_tile: int, x) -> np.ndarray:
     streams = tuple(
-        _streams.stream_word(engine.seed, "calibrate", row_tile, stream & 0xFFFFFFFF)
-        for stream in engine.parts[0].streams
+        _streams.stream_word(engine.seed, "calibrate", row_tile, stream & 0xFFFFFFFF) for stream in engine.part.streams
     )
     part = part_of(weights, rows, slice(row_tile, row_tile + 1), rows.stop - rows.start, streams)
     tables = engine.tables.of_row_tile(row_tile)

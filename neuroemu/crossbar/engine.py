@@ -2,7 +2,6 @@
 
 The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - digital gain and offset - sum over row
 tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
-Nonlinear converters are looked up behind it, in codes that the kernel rounds 2^20 / L times finer.
 """
 
 from dataclasses import dataclass, field
@@ -16,10 +15,7 @@ from .cells import Layout
 from .converters import ColumnConverter, RowDriver
 from .inputs import InputScheme
 from .programming import Weights
-from .sar import codes_of
 from .tables import Tables
-
-FINE = 1 << 20  # kernel codes from zero to full scale in front of a table of edges; its limit is four times that
 
 
 @dataclass(eq=False)
@@ -33,10 +29,9 @@ class Tally:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Row tiles that one kernel call reads."""
+    """Row tiles that one kernel call reads: all of a layer, or one where compensation is fitted."""
 
     packed: object
-    rows: slice
     tiles: slice
     streams: tuple[int, int]  # of the fresh and of the slow read noise
 
@@ -48,7 +43,7 @@ class LayerEngine:
     layer: L.Weighted
     shape: tuple[int, ...]  # of the layer's output
     layout: Layout
-    parts: tuple[Part, ...]
+    part: Part
     rows_per_tile: int
     dac: RowDriver
     dac_scale: float
@@ -86,8 +81,6 @@ class LayerEngine:
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], image_offset=first,
             read_number=number, threads=self.threads, clipped=clipped,
         )  # fmt: skip
-        if tables.edges is not None:
-            out, clipped = self._looked_up(out, tables)
         self.tally.adc_clips += int(clipped.sum())
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
@@ -96,12 +89,7 @@ class LayerEngine:
 
     def _read_plane(self, x: np.ndarray, first: int, number: int) -> np.ndarray:
         """Compensated sums (B, P, C) of one read."""
-        total = self.tables.constant
-        for part in self.parts:
-            whole = len(self.parts) == 1
-            tables = self.tables if whole else self.tables.of_row_tile(part.tiles.start)
-            total = self.convert(part, tables, x if whole else x[:, :, part.rows], first, number) + total
-        return total
+        return self.convert(self.part, self.tables, x, first, number) + self.tables.constant
 
     def _drives(self, x: np.ndarray) -> int:
         """DAC conversions that are not zero, each array's rows counted apart, where row tiles have unequal arrays."""
@@ -118,18 +106,8 @@ class LayerEngine:
     def _converter(self, tables: Tables) -> dict:
         if tables.step is None:
             return {"adc_back": tables.back}
-        if tables.edges is None:
-            given = {"adc_step": tables.step, "adc_back": tables.back, "adc_limit": self.adc.limit}
-            return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset}
-        finer = np.float32(FINE // (self.adc.limit + 1))
-        given = {"adc_step": tables.step / finer, "adc_offset": tables.offset * finer, "adc_limit": 4 * FINE - 1}
-        return given | {"adc_noise": self.adc.noise * float(finer)}
-
-    def _looked_up(self, fine: np.ndarray, tables: Tables) -> tuple[np.ndarray, np.ndarray]:
-        """Values of codes by the converters' edges, and how many conversions were out of range."""
-        steps = fine.reshape(-1, fine.shape[-1]) / (FINE // (self.adc.limit + 1))
-        clipped = np.count_nonzero((np.abs(steps) > self.adc.limit + 0.5) & (tables.back[0] != 0))
-        return (codes_of(steps, tables.edges[0]) * tables.back[0]).reshape(fine.shape), np.array([clipped])
+        given = {"adc_step": tables.step, "adc_back": tables.back, "adc_limit": self.adc.limit}
+        return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset, "adc_edges": tables.edges}
 
 
 def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, streams) -> Part:
@@ -138,7 +116,24 @@ def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, str
     def cut(array):
         return None if array is None else np.ascontiguousarray(array[rows])
 
+    fresh = cut(weights.fresh_variance)
+    by_column = _same_in_all_rows(fresh, rows_per_tile)
     packed = kernels.crossbar.pack(
-        cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma), rows_per_tile
-    )
-    return Part(packed, rows, tiles, streams)
+        cut(weights.mean), fresh if by_column is None else None, cut(weights.slow_sigma), rows_per_tile,
+        column_variance=by_column,
+    )  # fmt: skip
+    return Part(packed, tiles, streams)
+
+
+def _same_in_all_rows(variance: np.ndarray | None, rows_per_tile: int) -> np.ndarray | None:
+    """Variances (T, C) of columns where each is the same in all rows of a tile, or None.
+
+    Then sum_r d_r^2 V_r = V sum_r d_r^2, and the kernel needs no second product.
+    """
+    if variance is None:
+        return None
+    first = variance[::rows_per_tile]
+    for start, row in zip(range(0, len(variance), rows_per_tile), first, strict=True):
+        if (variance[start : start + rows_per_tile] != row).any():
+            return None
+    return np.ascontiguousarray(first)

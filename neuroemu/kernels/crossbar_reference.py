@@ -120,9 +120,9 @@ def normals(n: int, *, seed: int, stream: int, offset: int = 0) -> np.ndarray:
 
 
 def mvm(
-    mean, fresh_variance, slow_sigma, tile_rows, x, *, dac_scale=0.0, dac_limit=0.0, adc_step=None, adc_offset=None,
-    adc_limit=0.0, adc_back=None, adc_noise=0.0, seed=0, stream=0, slow_stream=1, image_offset=0, patch_offset=0,
-    read_number=0,
+    mean, fresh_variance, slow_sigma, tile_rows, x, *, column_variance=None, dac_scale=0.0, dac_limit=0.0,
+    adc_step=None, adc_offset=None, adc_limit=0.0, adc_back=None, adc_noise=0.0, adc_edges=None, seed=0, stream=0,
+    slow_stream=1, image_offset=0, patch_offset=0, read_number=0,
 ) -> Product:  # fmt: skip
     r"""Crossbar product with one normal per column and read: the twin of the compiled kernel.
 
@@ -144,12 +144,17 @@ def mvm(
         Rows that one ADC sums.
     x : (B, P, K) float32
         Inputs less their zero point.
+    column_variance : (T, M) float32 or None
+        V where it is the same in all rows of a tile, in place of fresh_variance: the variance is V sum_r d_r^2.
     dac_scale, dac_limit : float
         s, and the largest magnitude behind the DAC (an integer below 2^22). dac_scale 0: no DAC.
     adc_step, adc_offset, adc_back : (T, M) float32 or None
         Step (in units of y), offset (in codes), and the gain g of a code. No step: no ADC, the code is y.
     adc_limit, adc_noise : float
-        Largest magnitude of a code (an integer below 2^22); standard deviation of the converter's noise in codes.
+        L, the largest magnitude of a code (an integer below 2^22); standard deviation of the converter's noise, codes.
+    adc_edges : (T, M, 2 L) float32 or None
+        Edges of the codes in steps, ascending, for a converter that is not linear: its code is the number of edges
+        <= y / step + offset, less L, in place of rounding.
     seed, stream, slow_stream : int
         Keys, 64 bit each; a fresh read takes (seed, stream), slow noise (seed, slow_stream).
     image_offset, patch_offset, read_number : int
@@ -181,6 +186,8 @@ def mvm(
             weights = weights + slow_sigma[rows] * z
         y = d @ weights
         variance = None if fresh_variance is None else (d * d) @ fresh_variance[rows]
+        if column_variance is not None:
+            variance = (d * d).sum(axis=-1, keepdims=True) * column_variance[tile]
         if adc_step is not None and adc_noise > 0:
             variance = (0 if variance is None else variance) + (np.float32(adc_noise) * adc_step[tile]) ** 2
         if variance is not None:
@@ -188,7 +195,10 @@ def mvm(
             y = y + np.sqrt(variance) * column_normals(columns, patch, image[:, None], last, seed=seed, stream=stream)
         if adc_step is not None:
             code = y * (np.float32(1) / adc_step[tile])
-            y, clipped[tile] = _convert(code if adc_offset is None else code + adc_offset[tile], adc_limit)
+            code = code if adc_offset is None else code + adc_offset[tile]
+            y, clipped[tile] = _convert(code, adc_limit)
+            if adc_edges is not None:
+                y = _look_up(code, adc_edges[tile])
         out += y.astype(np.float64) * (1.0 if adc_back is None else adc_back[tile].astype(np.float64))
     return Product(out, clipped, dac_clipped, np.count_nonzero(driven))
 
@@ -246,6 +256,12 @@ def _convert(codes, limit):
     """Codes rounded half to even within +-limit, and how many were outside."""
     clipped = np.count_nonzero(np.abs(codes) > codes.dtype.type(limit + 0.5))
     return np.rint(np.clip(codes, codes.dtype.type(-limit), codes.dtype.type(limit))), clipped
+
+
+def _look_up(codes, edges):
+    """Numbers of edges (M, 2 L) that are <= codes (B, P, M), less L."""
+    found = [np.searchsorted(row, codes[..., m], side="right") for m, row in enumerate(edges)]
+    return (np.stack(found, axis=-1) - edges.shape[1] // 2).astype(codes.dtype)
 
 
 def _mix(x, i, j, turn):
