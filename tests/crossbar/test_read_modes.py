@@ -33,7 +33,7 @@ class Noisy(Device):
     def read_sigma(self, cells, seconds):
         return self.sigma + self.slope * cells.conductance
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(**{name: float(name == self.share) for name in ("fresh", "slow", "frozen")})
 
 
