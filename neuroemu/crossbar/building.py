@@ -5,14 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _streams
+from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
 from .cells import Layout, even_share
 from .compensation import Aged, Samples
-from .engine import LayerEngine, Part, Tally, part_of
+from .drivers import drivers_of
+from .engine import EXACT_BITS, LayerEngine, Part, Tally, part_of, with_folded_reads
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
+
+LARGEST_NORMAL = 7.0  # no normal of the kernels is beyond 6.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ def engine_from(
     high = even_share(len(layout.levels), chip.rows)
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
-    scale = chip.dac.scale(widest)
+    scale, largest = chip.dac.scale(widest), largest_drive(chip, network, layer)
     planes = planes_of(chip, network, layer)
     samples = None if sampled is None else _samples(sampled, chip, scale, planes)
     if held is not None:
@@ -98,12 +102,16 @@ def engine_from(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, part=_part(weights, high, shape[0], (seed, trial, index)),
+        arrays=arrays, part=_part(weights, high, shape[0], (seed, trial, index), exact=chip.arithmetic == "float64"),
+        drivers=drivers_of(chip.dac, chip.inputs.full_drive(largest), len(layout.levels), high, key=(*made, index)),
     )  # fmt: skip
+    _refuse_rounded_sums(chip, layer, built, largest)
     if held is not None:
-        return replace(built, correction=held.correction)
-    aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
-    return replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+        built = replace(built, correction=held.correction)
+    else:
+        aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
+        built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    return with_folded_reads(built, weights, largest)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
@@ -118,12 +126,16 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     return chip.inputs.planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
 def current_unit(chip, network: Network, layer: L.Weighted) -> float:
     """Column current, amperes, of one drive step into a cell of one level."""
-    largest_drive = widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
     top = chip.mapping.top(mapping.largest_code(layer))
     span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
-    return chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
 
 
 def positions(network: Network, layer: L.Weighted) -> int:
@@ -151,7 +163,23 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
     return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _part(weights: Weights, high: int, n_row_tiles: int, key) -> Part:
+def _part(weights: Weights, high: int, n_row_tiles: int, key, *, exact: bool) -> Part:
     seed, *rest = key
-    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
-    return part_of(weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), high, streams)
+    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow", "dac"))
+    return part_of(weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), high, streams, exact=exact)
+
+
+def _refuse_rounded_sums(chip, layer: L.Weighted, engine: LayerEngine, largest: int):
+    """Sums in float64 must fit its mantissa, or they would depend on their order."""
+    if chip.arithmetic != "float64":
+        return
+    full = chip.inputs.full_drive(largest)
+    noise = 0.0 if engine.drivers is None else engine.drivers.noise
+    levels = None if engine.drivers is None else engine.drivers.levels
+    full = full if levels is None else float(np.abs(levels).max())
+    bits = engine.part.packed.exact_bits(full + LARGEST_NORMAL * noise, engine.drivers is not None)
+    if bits > EXACT_BITS:
+        raise InputError(
+            f"{chip.name}: layer '{layer.name}' takes {bits} bits for exact sums, float64 has {EXACT_BITS}; use fewer "
+            "rows, or drives and weights of fewer bits, or arithmetic='float32'"
+        )

@@ -29,6 +29,7 @@ from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
+ARITHMETICS = ("float32", "float64")
 PARTS = {
     "device": Device,
     "dac": RowDriver,
@@ -73,6 +74,9 @@ class CrossbarChip(Chip):
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
+    arithmetic : {"float32", "float64"}
+        Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
+        weights and seed give the same bits on every machine; it takes about twice the time.
     """
 
     rows: int = 256
@@ -89,6 +93,7 @@ class CrossbarChip(Chip):
     read_seconds: float = 1e-7
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
+    arithmetic: str = "float32"
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
@@ -101,6 +106,7 @@ class CrossbarChip(Chip):
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
+        _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"

@@ -4,7 +4,7 @@ The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - d
 tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from ..network import layers as L
 from . import mapping
 from .cells import Layout
 from .converters import ColumnConverter, RowDriver
+from .drivers import Drivers
 from .inputs import InputScheme
 from .programming import Weights
 from .tables import Tables
+
+EXACT_BITS = 53  # of a float64's mantissa, which exact sums must fit
 
 
 @dataclass(eq=False)
@@ -33,7 +36,7 @@ class Part:
 
     packed: object
     tiles: slice
-    streams: tuple[int, int]  # of the fresh and of the slow read noise
+    streams: tuple[int, int, int]  # of the fresh and the slow read noise, and of the drivers' noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,8 @@ class LayerEngine:
     seed: int
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
+    drivers: Drivers | None = None  # with errors
+    folded: object = None  # packed weights of outputs, where planes and slices may be added before the product
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
     tally: Tally = field(default_factory=Tally)
 
@@ -78,6 +83,8 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        if self.folded is not None:
+            return self._read_folded(x, first)
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
@@ -86,46 +93,81 @@ class LayerEngine:
             total += self.layout.outputs(self._read_plane(plane, first, number)) * self.inputs.weight(number)
         return total
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether sums are linear in the drive steps, so that planes and slices may be added before the product."""
+        return self.tables.step is None and not self.part.packed.has_fresh_noise and self.drivers is None
+
     def convert(self, part: Part, tables: Tables, x: np.ndarray, first: int, number: int) -> np.ndarray:
         """Sums over the row tiles of `part`, (B, P, C) in column-sum units, of its rows' drive x (B, P, rows)."""
         out = np.empty((*x.shape[:2], tables.back.shape[1]))
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(), **self._converter(tables),
-            seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], image_offset=first,
-            read_number=number, threads=self.threads, clipped=clipped,
+            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(part), **self._converter(tables),
+            seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
+            image_offset=first, read_number=number, threads=self.threads, clipped=clipped,
         )  # fmt: skip
         self.tally.adc_clips += int(clipped.sum())
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
-        self.tally.drives += driven * int(arrays[0]) if even else self._drives(x)
+        self.tally.drives += driven * int(arrays[0]) if even else self._drives(self._codes(x) != 0)
         return out
 
     def _read_plane(self, x: np.ndarray, first: int, number: int) -> np.ndarray:
         """Compensated sums (B, P, C) of one read."""
         return self.convert(self.part, self.tables, x, first, number) + self.tables.constant
 
-    def _drives(self, x: np.ndarray) -> int:
-        """DAC conversions that are not zero, each array's rows counted apart, where row tiles have unequal arrays."""
-        live = np.abs(x) * np.float32(self.dac_scale) > 0.5 if self._driver() else x != 0
-        by_row = np.count_nonzero(live.reshape(-1, x.shape[-1]), axis=0)
-        return int(np.add.reduceat(by_row, np.arange(0, x.shape[-1], self.rows_per_tile)) @ self.arrays)
+    def _read_folded(self, x: np.ndarray, first: int) -> np.ndarray:
+        """Outputs of one product with the whole drive steps; events are counted as those of all planes."""
+        steps = self.dac.steps(x, self.dac_scale)
+        out = np.empty((*x.shape[:2], self.folded.M))
+        kernels.crossbar.mvm(
+            self.folded, np.ascontiguousarray(steps, np.float32), out, seed=self.seed,
+            slow_stream=self.part.streams[1], image_offset=first, threads=self.threads,
+        )  # fmt: skip
+        self.tally.drives += self._drives(self._reads_that_drive(steps))
+        return out + self.layout.outputs(self.tables.constant * sum(map(self.inputs.weight, range(self.planes))))
 
-    def _driver(self) -> dict:
+    def _reads_that_drive(self, steps: np.ndarray) -> np.ndarray:
+        """In how many reads each input drives its row."""
+        if not self.inputs.splits:
+            return steps != 0
+        magnitude = np.abs(steps).astype(np.intp)
+        every = np.arange(int(magnitude.max(initial=0)) + 1, dtype=np.float32)
+        planes = self.inputs.split(every, self.planes)
+        return sum((plane != 0).astype(np.uint8) for plane in planes)[magnitude]
+
+    def _drives(self, reads: np.ndarray) -> int:
+        """Drives (B, P, K) of rows, added up over the arrays that each row drives."""
+        by_row = reads.reshape(-1, reads.shape[-1]).sum(axis=0, dtype=np.int64)
+        return int(np.add.reduceat(by_row, np.arange(0, by_row.size, self.rows_per_tile)) @ self.arrays)
+
+    def _codes(self, x: np.ndarray) -> np.ndarray:
+        """Whole drive steps of what `convert` gets."""
+        return x if self.inputs.splits else self.dac.steps(x, self.dac_scale)
+
+    def _driver(self, part: Part) -> dict:
         """The kernel rounds inputs to drive steps, unless they come as planes of whole steps."""
+        given = {"dac_scale": self.dac_scale, "dac_limit": self.dac.limit}
         if self.inputs.splits or self.dac.limit is None:
-            return {}
-        return {"dac_scale": self.dac_scale, "dac_limit": self.dac.limit}
+            given = {}
+        if self.drivers is None:
+            return given
+        whole = {"dac_scale": 1.0, "dac_limit": self.drivers.limit}  # planes fit as they are
+        rows = slice(part.tiles.start * self.rows_per_tile, part.tiles.stop * self.rows_per_tile)
+        table = None if self.drivers.levels is None else self.drivers.levels[rows]
+        return (given or whole) | {"dac_noise": self.drivers.noise, "dac_table": table}
 
     def _converter(self, tables: Tables) -> dict:
         if tables.step is None:
             return {"adc_back": tables.back}
         given = {"adc_step": tables.step, "adc_back": tables.back, "adc_limit": self.adc.limit}
-        return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset, "adc_edges": tables.edges}
+        edges = None if tables.edges is None else np.asarray(tables.edges, np.float32)
+        return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset, "adc_edges": edges}
 
 
-def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, streams) -> Part:
-    """The rows of a layer's weights in the kernel's order."""
+def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, streams, *, exact: bool = False) -> Part:
+    """The rows of a layer's weights in the kernel's order; `exact` sums are float64."""
 
     def cut(array):
         return None if array is None else np.ascontiguousarray(array[rows])
@@ -134,9 +176,32 @@ def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, str
     by_column = _same_in_all_rows(fresh, rows_per_tile)
     packed = kernels.crossbar.pack(
         cut(weights.mean), fresh if by_column is None else None, cut(weights.slow_sigma), rows_per_tile,
-        column_variance=by_column,
+        column_variance=by_column, exact=exact,
     )  # fmt: skip
     return Part(packed, tiles, streams)
+
+
+def with_folded_reads(engine: LayerEngine, weights: Weights, largest_drive: int) -> LayerEngine:
+    """The engine with one product in place of one for each plane and slice, where sums are linear and without noise.
+
+        sum_p w_p (d_p W) = d W,   W'_km = sum_n factors[n] back[t(k), terms[n, m]] W[k, terms[n, m]]
+
+    Nothing is lost: sums that float32 would round, and planes and slices would not, are taken in float64. Slow noise is
+    shared by planes, but is drawn for each physical column, so it keeps slices apart.
+    """
+    layout, splits = engine.layout, engine.inputs.splits
+    slices = len(layout.terms) > 1
+    if not engine.is_linear or not (splits or slices) or (slices and weights.slow_sigma is not None):
+        return engine
+    gain = engine.tables.back.astype(np.float64)[np.arange(len(weights.mean)) // engine.rows_per_tile]
+    mean = layout.outputs(weights.mean * gain).astype(np.float32)
+    sigma = None if weights.slow_sigma is None else (weights.slow_sigma * gain).astype(np.float32)
+    largest_sum = float(largest_drive) * np.abs(mean).sum(axis=0).max()
+    wide = engine.part.packed.exact or largest_sum >= 2.0**24
+    folded = kernels.crossbar.pack(mean, None, sigma, engine.rows_per_tile, exact=wide)
+    if wide and folded.exact_bits(largest_drive) > EXACT_BITS:
+        return engine
+    return replace(engine, folded=folded)
 
 
 def _same_in_all_rows(variance: np.ndarray | None, rows_per_tile: int) -> np.ndarray | None:
