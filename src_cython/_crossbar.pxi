@@ -305,11 +305,12 @@ def mvm(
     uint64_t patch_offset=0,
     uint32_t read_number=0,
     int threads=1,
+    bint accumulate=False,
     int64_t[::1] clipped=None,
 ):
     """out[b, p, m] = sum over row tiles of back * ADC(DAC(x) . weights + noise).
 
-    x: (B, P, K) inputs less their zero point. out: (B, P, M), overwritten. dac_scale > 0 rounds x * dac_scale and clips
+    x: (B, P, K) inputs less their zero point. out: (B, P, M), overwritten, or added to (accumulate). dac_scale > 0 rounds x * dac_scale and clips
     it to +-dac_limit, which gives whole drive codes. dac_table: (K, 2 dac_limit + 1), what the driver of each row puts
     out for each code. dac_noise: noise of each driver and read, in steps. adc_step, adc_offset, adc_back: (row tiles, M): the code is rint(y / step + offset), clipped to
     +-adc_limit, and counts back * code; without adc_step there is no ADC. adc_noise: in codes, needs adc_step.
@@ -348,7 +349,7 @@ def mvm(
     job.first_image, job.first_patch, job.read = <uint32_t>image_offset, <uint32_t>patch_offset, read_number
     job.converts = adc_step is not None
     job.noisy = packed.has_fresh_noise or (job.converts and adc_noise > 0)
-    job.exact = packed.exact
+    job.exact, job.accumulate = packed.exact, accumulate
     if job.exact:
         check_exact(packed, &job)
     threads = plan(&job, max(1, threads))

@@ -55,7 +55,7 @@ cdef struct Job:  # what all tasks share; weights are float or double
     Key slow_key
     Key dac_key
     uint32_t first_image, first_patch, read
-    bint converts, noisy, exact
+    bint converts, noisy, exact, accumulate
     Py_ssize_t task_rows, strips, strip_panels, block_rows, stride
 
 cdef struct Scratch:  # one for each thread; what is not a pointer is a place in its memory, counted in numbers

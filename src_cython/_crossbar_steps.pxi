@@ -249,7 +249,7 @@ cdef void finish(const Job *job, Scratch *s, real *m, Py_ssize_t units, Py_ssize
         convert(job, s, m, m + s.mean + u * UNIT, variance, min(<Py_ssize_t>UNITS, units - u), tile)
         for i in range(min(<Py_ssize_t>UNITS, units - u)):
             accumulate(s.out[u + i] + panel * UNIT, m + s.code + i * UNIT, m + s.back + i * UNIT,
-                       job.outputs - (panel + s.panel[u + i]) * UNIT, tile == 0)
+                       job.outputs - (panel + s.panel[u + i]) * UNIT, tile == 0 and not job.accumulate)
 
 
 cdef void run_task(const Job *job, real *m, int64_t *counts, Py_ssize_t task) noexcept nogil:

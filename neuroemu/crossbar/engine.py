@@ -86,26 +86,34 @@ class LayerEngine:
         if self.folded is not None:
             return self._read_folded(x, first)
         if not self.inputs.splits:
-            return self.layout.outputs(self._read_plane(x, first, 0))
-        total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
+            return self.layout.outputs(self.convert(self.part, self.tables, x, first, 0) + self.tables.constant)
+        total = np.zeros((*x.shape[:2], self.layout.levels.shape[1]))
         steps = self.dac.steps(x, self.dac_scale)
         for number, plane in enumerate(self.inputs.split(steps, self.planes)):
-            total += self.layout.outputs(self._read_plane(plane, first, number)) * self.inputs.weight(number)
-        return total
+            self.convert(self.part, self.tables, plane, first, number, into=total)
+        total += self.tables.constant * self._weight_of_planes()
+        return self.layout.outputs(total)
 
     @property
     def is_linear(self) -> bool:
         """Whether sums are linear in the drive steps, so that planes and slices may be added before the product."""
         return self.tables.step is None and not self.part.packed.has_fresh_noise and self.drivers is None
 
-    def convert(self, part: Part, tables: Tables, x: np.ndarray, first: int, number: int) -> np.ndarray:
-        """Sums over the row tiles of `part`, (B, P, C) in column-sum units, of its rows' drive x (B, P, rows)."""
-        out = np.empty((*x.shape[:2], tables.back.shape[1]))
+    def convert(
+        self, part: Part, tables: Tables, x: np.ndarray, first: int, number: int, into: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Sums over the row tiles of `part`, (B, P, C) in column-sum units, of its rows' drive x (B, P, rows).
+
+        `into` is increased by the sums of plane `number` with its weight.
+        """
+        out = np.empty((*x.shape[:2], tables.back.shape[1])) if into is None else into
+        weight = 1.0 if into is None else self.inputs.weight(number)
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(part), **self._converter(tables),
+            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(part),
+            **self._converter(tables, weight),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
-            image_offset=first, read_number=number, threads=self.threads, clipped=clipped,
+            image_offset=first, read_number=number, threads=self.threads, clipped=clipped, accumulate=into is not None,
         )  # fmt: skip
         self.tally.adc_clips += int(clipped.sum())
         arrays = self.arrays[part.tiles]
@@ -113,9 +121,8 @@ class LayerEngine:
         self.tally.drives += driven * int(arrays[0]) if even else self._drives(self._codes(x) != 0)
         return out
 
-    def _read_plane(self, x: np.ndarray, first: int, number: int) -> np.ndarray:
-        """Compensated sums (B, P, C) of one read."""
-        return self.convert(self.part, self.tables, x, first, number) + self.tables.constant
+    def _weight_of_planes(self) -> float:
+        return float(sum(map(self.inputs.weight, range(self.planes))))
 
     def _read_folded(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs of one product with the whole drive steps; events are counted as those of all planes."""
@@ -126,7 +133,7 @@ class LayerEngine:
             slow_stream=self.part.streams[1], image_offset=first, threads=self.threads,
         )  # fmt: skip
         self.tally.drives += self._drives(self._reads_that_drive(steps))
-        return out + self.layout.outputs(self.tables.constant * sum(map(self.inputs.weight, range(self.planes))))
+        return out + self.layout.outputs(self.tables.constant * self._weight_of_planes())
 
     def _reads_that_drive(self, steps: np.ndarray) -> np.ndarray:
         """In how many reads each input drives its row."""
@@ -158,10 +165,11 @@ class LayerEngine:
         table = None if self.drivers.levels is None else self.drivers.levels[rows]
         return (given or whole) | {"dac_noise": self.drivers.noise, "dac_table": table}
 
-    def _converter(self, tables: Tables) -> dict:
+    def _converter(self, tables: Tables, weight: float) -> dict:
+        back = tables.back if weight == 1.0 else tables.back * np.float32(weight)
         if tables.step is None:
-            return {"adc_back": tables.back}
-        given = {"adc_step": tables.step, "adc_back": tables.back, "adc_limit": self.adc.limit}
+            return {"adc_back": back}
+        given = {"adc_step": tables.step, "adc_back": back, "adc_limit": self.adc.limit}
         edges = None if tables.edges is None else np.asarray(tables.edges, np.float32)
         return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset, "adc_edges": edges}
 

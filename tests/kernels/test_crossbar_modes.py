@@ -340,3 +340,17 @@ def test_refuses_what_does_not_fit(build):
     for bad in ({"dac_scale": 1.0, "dac_limit": 4.0}, {"dac_limit": 3.0}):
         with pytest.raises(ValueError, match="dac_table has shape"):
             build.mvm(packed, x, out, dac_table=table, **bad)
+
+
+@each_build
+def test_sums_may_be_added_to_what_is_there(build):
+    """Also over several row tiles and in columns that do not fill a panel."""
+    rng = np.random.default_rng(0)
+    x, weights = rng.integers(-9, 10, (5, 3, 70)), rng.integers(-9, 10, (70, 21))
+    out = np.full((5, 3, 21), 1000.0)
+    packed = build.pack(weights.astype(np.float32), None, None, 32)
+    for _ in range(2):
+        build.mvm(packed, x.astype(np.float32), out, accumulate=True)
+    np.testing.assert_array_equal(out, 1000 + 2 * (x @ weights))
+    build.mvm(packed, x.astype(np.float32), out)
+    np.testing.assert_array_equal(out, x @ weights)
