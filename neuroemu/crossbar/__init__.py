@@ -1,7 +1,8 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
+from .averaged import Averaged
 from .budget import NoiseBudget, noise_budget
-from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
+from .cells import BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
 from .compensation import (
     BatchNorm,
@@ -13,19 +14,29 @@ from .compensation import (
     TileGain,
 )
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .oscillator import Cco
 from .programmed import ProgrammedChip, load_programmed, program
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
+from .significance import Significance
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
+    "BalancedRows",
     "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
     "ColumnAffine",
     "ColumnConverter",
@@ -34,10 +45,15 @@ __all__ = [
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "ExplicitRows",
+    "Flash",
     "GivenRange",
+    "GivenRows",
+    "HeavyRows",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "Measured",
     "MinMaxRange",
     "MseRange",
     "NoCompensation",
@@ -46,9 +62,14 @@ __all__ = [
     "PercentileRange",
     "ProgrammedChip",
     "PulseWidth",
+    "Ramp",
     "ReferenceColumns",
     "RowDriver",
+    "RowOrder",
+    "Sar",
+    "Significance",
     "TileGain",
+    "Uniform",
     "ideal",
     "load_programmed",
     "noise_budget",

@@ -9,14 +9,17 @@ from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .cells import Layout, even_share
+from .cells import Layout
 from .compensation import Aged, Samples
-from .drivers import drivers_of
-from .engine import EXACT_BITS, LayerEngine, Part, Tally, part_of, with_folded_reads
+from .conduction import Conduction
+from .correction import layout_in_turn, program_in_turn
+from .drivers import Drivers, drivers_of
+from .engine import LayerEngine, Part, Tally, part_of
+from .exactness import refuse_rounded_sums
+from .folding import with_folded_reads
+from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
-
-LARGEST_NORMAL = 7.0  # no normal of the kernels is beyond 6.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +55,11 @@ def program_layer(chip, layer: L.Weighted, *, index: int, seed: int, trial: int)
     layout = chip.layout(layer)
     key = {"seed": seed, "trial": trial, "layer": index}
     top = chip.mapping.top(mapping.largest_code(layer))
-    programmed = program(
-        layout.levels, mapping.tiles_of(layout, chip.rows), top, chip.device, mapping=chip.mapping, **key
-    )
+    tiles = mapping.tiles_of(layout)
+    if chip.mapping.in_turn:
+        programmed = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **key)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **key)
     columns = chip.compensation.reference_columns
     if not columns:
         return programmed
@@ -80,32 +85,39 @@ def engine_from(
     trial) that the chip was programmed with, which its converters' errors belong to; (seed, trial) keys its reads.
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
-    layout = chip.layout(layer)
+    layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    if chip.mapping.in_turn:
+        layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
-    high = even_share(len(layout.levels), chip.rows)
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
     scale, largest = chip.dac.scale(widest), largest_drive(chip, network, layer)
-    planes = planes_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scale, planes)
+    planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
     if held is not None:
         tables = held.tables
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
     weights = effective_weights(
-        programmed, layout.levels.shape, chip.mapping.top(mapping.largest_code(layer)), chip.device,
-        seconds=chip.seconds, spans=spans, key=(seed, trial, index),
+        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
+    conduction = _conduction(chip, network, layer)
+    if conduction is not None:
+        step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
+        weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
+    drivers = _drivers(chip, network, layer, layout, key=(*made, index))
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
-        dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, part=_part(weights, high, shape[0], (seed, trial, index), exact=chip.arithmetic == "float64"),
-        drivers=drivers_of(chip.dac, chip.inputs.full_drive(largest), len(layout.levels), high, key=(*made, index)),
+        dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
+        arrays=arrays, conduction=conduction, drivers=drivers, part=_part(
+            weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
+        ),
     )  # fmt: skip
-    _refuse_rounded_sums(chip, layer, built, largest)
+    refuse_rounded_sums(chip, layer, built, largest)
     if held is not None:
         built = replace(built, correction=held.correction)
     else:
@@ -120,10 +132,21 @@ def widest_input(network: Network, layer: L.Weighted) -> int:
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
 
 
+def can_be_negative(network: Network, layer: L.Weighted) -> bool:
+    """Whether the layer's inputs less their zero point can be negative."""
+    grid = network.grids[layer.inputs[0]]
+    return grid.low < grid.zero_point
+
+
+def scheme_of(chip, network: Network, layer: L.Weighted) -> InputScheme:
+    """How the layer's rows are driven."""
+    return chip.inputs.of_layer(signed=can_be_negative(network, layer))
+
+
 def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     """Reads of one row vector."""
     widest = widest_input(network, layer)
-    return chip.inputs.planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
+    return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
 def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
@@ -143,43 +166,54 @@ def positions(network: Network, layer: L.Weighted) -> int:
     return int(np.prod(network.shapes[layer.name])) // layer.weight.shape[0]
 
 
-def _samples(sampled: np.ndarray, chip, scale: float, planes: int) -> Samples:
+def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, planes: int) -> Samples:
     steps = chip.dac.steps(sampled, scale)
-    if not chip.inputs.splits:
+    if not scheme.splits:
         return Samples(sampled, steps.astype(np.float64))
-    split = np.concatenate(list(chip.inputs.split(steps, planes)))
+    split = np.concatenate(list(scheme.split(steps, planes)))
     lively = split[split.any(axis=1)]
     lively = lively if len(lively) else split[:1]
     return Samples(lively, lively.astype(np.float64))
 
 
+def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+    """How the layer's cells conduct; None for ohmic ones."""
+    if chip.device.iv is None:
+        return None
+    scheme = scheme_of(chip, network, layer)
+    return Conduction(
+        chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
+        held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
+    )  # fmt: skip
+
+
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
-    grid = network.grids[layer.inputs[0]]
+    adc, scheme = chip.adc.of_layer(layer.name), scheme_of(chip, network, layer)
     nominal = tables_of(
-        layout, tiles, shape, None if samples is None else samples.steps, chip.adc,
-        one_signed=chip.mapping.one_signed and grid.low >= grid.zero_point,
+        layout, tiles, shape, None if samples is None else samples.steps, adc,
+        one_signed=chip.mapping.one_signed and (scheme.phases == 2 or not can_be_negative(network, layer)),
         unit=current_unit(chip, network, layer),
     )  # fmt: skip
-    return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
+    return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _part(weights: Weights, high: int, n_row_tiles: int, key, *, exact: bool) -> Part:
+def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
+    """Errors of the layer's row drivers; None where they are exact."""
+    full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
+    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
+    if drivers is not None and chip.device.iv is not None:
+        raise InputError(
+            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
+            "Dac(noise=0, inl=0) or a device without an I-V curve"
+        )
+    return drivers
+
+
+def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:
     seed, *rest = key
     streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow", "dac"))
-    return part_of(weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), high, streams, exact=exact)
-
-
-def _refuse_rounded_sums(chip, layer: L.Weighted, engine: LayerEngine, largest: int):
-    """Sums in float64 must fit its mantissa, or they would depend on their order."""
-    if chip.arithmetic != "float64":
-        return
-    full = chip.inputs.full_drive(largest)
-    noise = 0.0 if engine.drivers is None else engine.drivers.noise
-    levels = None if engine.drivers is None else engine.drivers.levels
-    full = full if levels is None else float(np.abs(levels).max())
-    bits = engine.part.packed.exact_bits(full + LARGEST_NORMAL * noise, engine.drivers is not None)
-    if bits > EXACT_BITS:
-        raise InputError(
-            f"{chip.name}: layer '{layer.name}' takes {bits} bits for exact sums, float64 has {EXACT_BITS}; use fewer "
-            "rows, or drives and weights of fewer bits, or arithmetic='float32'"
-        )
+    quiet = drivers is None or drivers.noise == 0  # noise drives rows that are not built, too
+    return part_of(
+        weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), layout.rows_per_tile, streams, exact=exact,
+        idle=layout.order < 0 if quiet and layout.order is not None else None,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, cells that are not linear in the voltage, write-verify, sneak currents, temperature.
+Not modelled here: wire resistance, sneak currents, temperature.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,9 +24,11 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, warnings_of
+from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
+from .orders import GivenRows, RowOrder, check_names
+from .packing import layout_of
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
 ARITHMETICS = ("float32", "float64")
@@ -35,6 +37,7 @@ PARTS = {
     "dac": RowDriver,
     "adc": ColumnConverter,
     "mapping": CellMapping,
+    "row_order": RowOrder,
     "inputs": InputScheme,
     "compensation": Compensation,
 }
@@ -54,9 +57,12 @@ class CrossbarChip(Chip):
     device : Device
         The memory cell.
     mapping : CellMapping
-        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
+        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
+        `Averaged(devices)`.
+    row_order : RowOrder
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()` or `ExplicitRows(orders)`.
     inputs : InputScheme
-        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
+        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
         `Dac(bits=...)` or `IdealDac()`.
     adc : ColumnConverter
@@ -70,7 +76,8 @@ class CrossbarChip(Chip):
     read_event : str
         Name of the counted event of one core doing one product, which the cost table prices.
     read_seconds : float
-        Time of that read, s; of one plane where inputs take several.
+        Time of that read, s; of one plane where inputs take several. Conversions come on top where `Adc` gives them a
+        time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
@@ -84,6 +91,7 @@ class CrossbarChip(Chip):
     cores: int | None = None
     device: Device
     mapping: CellMapping = field(default=DifferentialPair())
+    row_order: RowOrder = field(default=GivenRows())
     inputs: InputScheme = field(default=Amplitude())
     dac: RowDriver = Dac()
     adc: ColumnConverter = Adc()
@@ -107,6 +115,11 @@ class CrossbarChip(Chip):
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
         _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
+        if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
+            raise InputError(
+                f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
+                f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
+            )
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"
@@ -122,8 +135,8 @@ class CrossbarChip(Chip):
         return describe(self)
 
     def layout(self, layer: L.Weighted) -> Layout:
-        """The physical columns that hold a quantized layer."""
-        return self.mapping.layout(M.matrix_of(layer), M.largest_code(layer), self.device, self.weight_columns)
+        """The physical rows and columns that hold a quantized layer."""
+        return layout_of(self, layer)
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
@@ -134,10 +147,11 @@ class CrossbarChip(Chip):
             )
         if not network.weighted:
             raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
+        check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
             layout = self.layout(layer)
-            for tile in M.tiles_of(layout, self.rows):
+            for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))
         if self.cores is not None and len(sites) > self.cores:
             raise PlacementError(
@@ -152,12 +166,16 @@ class CrossbarChip(Chip):
         def engines(trial):
             cells = program_cells(self, network, seed=seed, trial=trial)
             keys = {"made": (seed, trial), "seed": seed, "trial": trial}
-            return engines_of(self, network, cells, sampled, threads=threads, **keys)
+            return engines_of(self, network, cells, sampled, threads=max(1, threads // len(x)), **keys)
 
-        return self.read(network, sites, x, engines, trials=trials, progress=progress)
+        return self.read(network, sites, x, engines, trials=trials, threads=threads, progress=progress)
 
-    def read(self, network, sites, x, engines, *, trials: int, progress: Progress) -> Execution:
-        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each."""
+    def read(self, network, sites, x, engines, *, trials: int, threads: int, progress: Progress) -> Execution:
+        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each.
+
+        Images are worked on side by side, so that all steps gain; an engine has threads of its own where there are
+        fewer images than threads.
+        """
         outputs, counts, clips = [], [], []
         for trial in range(trials):
             chip = engines(trial)
@@ -168,11 +186,13 @@ class CrossbarChip(Chip):
             def report(what, done, total, trial=trial):
                 progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
 
-            outputs.append(run_integer(network, x, multiply=multiply, progress=report))
+            outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
         passes = [
-            positions(network, layer) * planes_of(self, network, layer) * self.read_seconds
+            positions(network, layer)
+            * planes_of(self, network, layer)
+            * seconds_of_read(self, [site for site in sites if site.layer == layer.name])
             for layer in network.weighted
         ]
         return Execution(
@@ -182,7 +202,7 @@ class CrossbarChip(Chip):
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
             warnings=(*warnings_of(clips), *rosy(self, network, chip)),
-            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}",),
+            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:

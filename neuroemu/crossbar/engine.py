@@ -4,7 +4,8 @@ The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - d
 tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
@@ -12,22 +13,29 @@ from .. import kernels
 from ..network import layers as L
 from . import mapping
 from .cells import Layout
+from .conduction import Conduction, stacked
 from .converters import ColumnConverter, RowDriver
 from .drivers import Drivers
 from .inputs import InputScheme
 from .programming import Weights
 from .tables import Tables
 
-EXACT_BITS = 53  # of a float64's mantissa, which exact sums must fit
-
 
 @dataclass(eq=False)
 class Tally:
-    """Events of one layer, added up while it runs."""
+    """Events of one layer, added up while it runs, by any number of threads."""
 
     drives: int = 0  # rows driven in one array of each row tile and plane, times the allocated arrays of that row tile
     adc_clips: int = 0
     vectors: int = 0
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, *, vectors: int = 0, drives: int = 0, adc_clips: int = 0):
+        """Count more events."""
+        with self.lock:
+            self.vectors += vectors
+            self.drives += drives
+            self.adc_clips += adc_clips
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +68,17 @@ class LayerEngine:
     drivers: Drivers | None = None  # with errors
     folded: object = None  # packed weights of outputs, where planes and slices may be added before the product
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
+    conduction: Conduction | None = None  # of cells that are not ohmic
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
-        self.tally.vectors += x.shape[0] * x.shape[1]
-        return self.corrected(mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape))
+        self.tally.add(vectors=x.shape[0] * x.shape[1])
+        sums = self.read(x, first)
+        if self.dac_scale != 1.0:
+            sums /= self.dac_scale
+        return self.corrected(mapping.from_columns(self.layer, sums, self.shape))
 
     def corrected(self, sums: np.ndarray) -> np.ndarray:
         """Sums (B, *shape) behind the digital gain and offset of each output channel."""
@@ -83,6 +95,7 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        x = self.layout.driven(x)
         if self.folded is not None:
             return self._read_folded(x, first)
         if not self.inputs.splits:
@@ -97,7 +110,8 @@ class LayerEngine:
     @property
     def is_linear(self) -> bool:
         """Whether sums are linear in the drive steps, so that planes and slices may be added before the product."""
-        return self.tables.step is None and not self.part.packed.has_fresh_noise and self.drivers is None
+        lossless = self.tables.step is None and self.drivers is None and self.conduction is None
+        return lossless and not self.part.packed.has_fresh_noise
 
     def convert(
         self, part: Part, tables: Tables, x: np.ndarray, first: int, number: int, into: np.ndarray | None = None
@@ -109,16 +123,20 @@ class LayerEngine:
         out = np.empty((*x.shape[:2], tables.back.shape[1])) if into is None else into
         weight = 1.0 if into is None else self.inputs.weight(number)
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
+        driver, rows = self._driver(part), x
+        if self.conduction is not None:
+            driver, rows = {}, self.conduction.rows(self._codes(x), self.rows_per_tile)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(part),
-            **self._converter(tables, weight),
+            part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
             image_offset=first, read_number=number, threads=self.threads, clipped=clipped, accumulate=into is not None,
         )  # fmt: skip
-        self.tally.adc_clips += int(clipped.sum())
+        if self.conduction is not None:
+            driven = np.count_nonzero(self._codes(x))  # of the kernel's rows, some stand for the same row of the tile
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
-        self.tally.drives += driven * int(arrays[0]) if even else self._drives(self._codes(x) != 0)
+        drives = driven * int(arrays[0]) if even else self._drives(self._codes(x) != 0)
+        self.tally.add(adc_clips=int(clipped.sum()), drives=drives)
         return out
 
     def _weight_of_planes(self) -> float:
@@ -132,7 +150,7 @@ class LayerEngine:
             self.folded, np.ascontiguousarray(steps, np.float32), out, seed=self.seed,
             slow_stream=self.part.streams[1], image_offset=first, threads=self.threads,
         )  # fmt: skip
-        self.tally.drives += self._drives(self._reads_that_drive(steps))
+        self.tally.add(drives=self._drives(self._reads_that_drive(steps)))
         return out + self.layout.outputs(self.tables.constant * self._weight_of_planes())
 
     def _reads_that_drive(self, steps: np.ndarray) -> np.ndarray:
@@ -174,53 +192,46 @@ class LayerEngine:
         return given | {"adc_noise": self.adc.noise, "adc_offset": tables.offset, "adc_edges": edges}
 
 
-def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, streams, *, exact: bool = False) -> Part:
-    """The rows of a layer's weights in the kernel's order; `exact` sums are float64."""
+def part_of(
+    weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, streams, *, exact: bool = False, idle=None
+) -> Part:
+    """The rows of a layer's weights in the kernel's order.
+
+    `exact` sums are float64. `idle` (R,) marks rows that are not built and never driven, if there are any.
+    """
 
     def cut(array):
         return None if array is None else np.ascontiguousarray(array[rows])
 
-    fresh = cut(weights.fresh_variance)
-    by_column = _same_in_all_rows(fresh, rows_per_tile)
+    mean, variance, sigma = cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma)
+    by_column = None
+    if weights.further:
+        quiet = [np.zeros_like(mean)] * len(weights.further)
+        mean = stacked([mean, *(cut(part) for part in weights.further)], rows_per_tile, axis=0)
+        variance, sigma = (
+            None if noise is None else stacked([noise, *quiet], rows_per_tile, axis=0) for noise in (variance, sigma)
+        )
+    else:
+        by_column = _same_in_all_rows(variance, rows_per_tile, None if idle is None else idle[rows])
     packed = kernels.crossbar.pack(
-        cut(weights.mean), fresh if by_column is None else None, cut(weights.slow_sigma), rows_per_tile,
+        mean, variance if by_column is None else None, sigma, rows_per_tile * (1 + len(weights.further)),
         column_variance=by_column, exact=exact,
     )  # fmt: skip
     return Part(packed, tiles, streams)
 
 
-def with_folded_reads(engine: LayerEngine, weights: Weights, largest_drive: int) -> LayerEngine:
-    """The engine with one product in place of one for each plane and slice, where sums are linear and without noise.
-
-        sum_p w_p (d_p W) = d W,   W'_km = sum_n factors[n] back[t(k), terms[n, m]] W[k, terms[n, m]]
-
-    Nothing is lost: sums that float32 would round, and planes and slices would not, are taken in float64. Slow noise is
-    shared by planes, but is drawn for each physical column, so it keeps slices apart.
-    """
-    layout, splits = engine.layout, engine.inputs.splits
-    slices = len(layout.terms) > 1
-    if not engine.is_linear or not (splits or slices) or (slices and weights.slow_sigma is not None):
-        return engine
-    gain = engine.tables.back.astype(np.float64)[np.arange(len(weights.mean)) // engine.rows_per_tile]
-    mean = layout.outputs(weights.mean * gain).astype(np.float32)
-    sigma = None if weights.slow_sigma is None else (weights.slow_sigma * gain).astype(np.float32)
-    largest_sum = float(largest_drive) * np.abs(mean).sum(axis=0).max()
-    wide = engine.part.packed.exact or largest_sum >= 2.0**24
-    folded = kernels.crossbar.pack(mean, None, sigma, engine.rows_per_tile, exact=wide)
-    if wide and folded.exact_bits(largest_drive) > EXACT_BITS:
-        return engine
-    return replace(engine, folded=folded)
-
-
-def _same_in_all_rows(variance: np.ndarray | None, rows_per_tile: int) -> np.ndarray | None:
-    """Variances (T, C) of columns where each is the same in all rows of a tile, or None.
+def _same_in_all_rows(variance: np.ndarray | None, rows_per_tile: int, idle: np.ndarray | None) -> np.ndarray | None:
+    """Variances (T, C) of columns where each is the same in all rows of a tile that are built, or None.
 
     Then sum_r d_r^2 V_r = V sum_r d_r^2, and the kernel needs no second product.
     """
     if variance is None:
         return None
-    first = variance[::rows_per_tile]
-    for start, row in zip(range(0, len(variance), rows_per_tile), first, strict=True):
-        if (variance[start : start + rows_per_tile] != row).any():
+    found = []
+    for start in range(0, len(variance), rows_per_tile):
+        built = variance[start : start + rows_per_tile]
+        built = built if idle is None else built[~idle[start : start + rows_per_tile]]
+        if (built != built[:1]).any():
             return None
-    return np.ascontiguousarray(first)
+        found.append(built[0] if len(built) else np.zeros_like(variance[0]))
+    return np.stack(found)
