@@ -3,14 +3,16 @@
 Conductances are in siemens, times in absolute seconds since programming.
 """
 
-from .base import Cells, Device, ReadShares, stick
-from .faults import Fault, Faulty, fault_map
+from .base import Cells, Device, ReadShares, Trap, stick
+from .fault_maps import Fault, fault_map
+from .faults import Faulty
 from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
 from .measured import MeasuredTable
 from .pcm import HermesPcm, Pcm
 from .pulses import IncrementalPulses, Iterative, PulseScheme
 from .read_noise import FlickerNoise, ReadNoise, ShotNoise, ThermalNoise, WhiteNoise, WithReadNoise
+from .repair import lines_replaced
 from .reram_cmo import RramCmo
 from .reram_milo import RramMilo2021
 from .reram_wan import WAN_AIHWKIT, WAN_CROSSSIM, RramWan2022, WanFit
@@ -49,6 +51,7 @@ __all__ = [
     "Sonos",
     "TelegraphNoise",
     "ThermalNoise",
+    "Trap",
     "UniformNoise",
     "UpdateTable",
     "WanFit",
@@ -56,6 +59,7 @@ __all__ = [
     "WithReadNoise",
     "WriteVerified",
     "fault_map",
+    "lines_replaced",
     "read_pulse_trace",
     "read_update_table",
     "stick",

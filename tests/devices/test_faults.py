@@ -25,7 +25,8 @@ from neuroemu.devices import (
     WhiteNoise,
     WithReadNoise,
 )
-from neuroemu.devices.faults import Fault, Faulty, fault_map
+from neuroemu.devices.fault_maps import Fault, fault_map
+from neuroemu.devices.faults import Faulty
 from neuroemu.devices.verified import WriteVerified
 from neuroemu.errors import ArgumentTypeError, InputError
 
