@@ -36,6 +36,7 @@ ALLOWED = {
     "running": BASE | {"chip", "energy", "network", "result", "versions"},
     "placement": BASE | {"chip", "energy", "network", "result", "running", "_counts"},
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
+    "ageing": BASE | {"network", "crossbar", "sweeps"},
     "plot": {"errors", "_files", "result", "sweeps"},
 }
 

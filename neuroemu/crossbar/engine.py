@@ -59,13 +59,27 @@ class LayerEngine:
     seed: int
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
+    correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
         self.tally.vectors += x.shape[0] * x.shape[1]
-        return mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape)
+        return self.corrected(mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape))
+
+    def corrected(self, sums: np.ndarray) -> np.ndarray:
+        """Sums (B, *shape) behind the digital gain and offset of each output channel."""
+        if self.correction is None:
+            return sums
+        axis = self.channel_axis(self.layer, sums)
+        gain, offset = (np.expand_dims(v, tuple(range(1, sums.ndim - axis))) for v in self.correction)
+        return sums * gain + offset
+
+    @staticmethod
+    def channel_axis(layer: L.Weighted, sums: np.ndarray) -> int:
+        """Which axis of a layer's sums (B, ...) counts its outputs."""
+        return sums.ndim - 1 if isinstance(layer, L.Dense) else 1
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""

@@ -9,7 +9,7 @@ Each cell splits its read noise by its own time scales. The frozen share of a te
 noise is normal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,24 @@ def program(
         stacked = np.stack([_copied(target, mapping.copies) for target in targets])
         programmed.append(ProgrammedTile(tile, device.program(stacked, generator)))
     return tuple(programmed)
+
+
+def program_references(
+    programmed, levels, top: int, device: Device, *, mapping: CellMapping, columns: int, seed: int, trial: int,
+    layer: int,
+) -> tuple[ProgrammedTile, ...]:  # fmt: skip
+    """The same tiles with reference columns, whose targets are spread evenly over those of the tile's cells."""
+    held = []
+    for index, tile in enumerate(programmed):
+        rows, where = tile.tile.rows, tile.tile.columns
+        cells = [t for t in mapping.targets(levels[rows, where], top, device) if t is not None]
+        sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
+        count = (rows.stop - rows.start) * columns
+        picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
+        targets = sorted_targets[picks].reshape(columns, -1).T
+        generator = _streams.generator(seed, "reference", trial, layer, index, 0)
+        held.append(replace(tile, reference=device.program(targets, generator)))
+    return tuple(held)
 
 
 def effective_weights(

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from neuroemu import chips, quantize, run, run_integer
 from neuroemu.crossbar import (
     Adc,
+    ColumnAffine,
     CrossbarChip,
     GivenRange,
     IdealAdc,
     IdealDac,
     MinMaxRange,
     MseRange,
+    NoCompensation,
     OffsetColumn,
     PercentileRange,
 )
@@ -180,7 +182,7 @@ def test_affine_compensation_takes_offset_and_gain_out():
     bad = chip(adc=Adc(bits=10, offset_spread=20.0, gain_spread=0.05))
     good = run(net, replace(bad, adc=Adc(bits=10)), x).outputs - reference
     raw = run(net, bad, x).outputs - reference
-    repaired = run(net, replace(bad, compensation="affine"), x).outputs - reference
+    repaired = run(net, replace(bad, compensation=ColumnAffine()), x).outputs - reference
     assert raw.std() > 4 * good.std() and repaired.std() < 1.5 * good.std()
 
 
@@ -242,7 +244,9 @@ def test_ranges_come_from_samples_and_not_from_the_run():
 def test_conversions_of_the_calibration_are_not_counted():
     net, x = dense(), inputs(10)
     narrow = Adc(range=GivenRange(1e-12))
-    plain, fitted = (run(net, chip(adc=narrow, compensation=mode), x).counts for mode in ("none", "affine"))
+    plain, fitted = (
+        run(net, chip(adc=narrow, compensation=mode), x).counts for mode in (NoCompensation(), ColumnAffine())
+    )
     assert 0 < fitted.total("adc_clip") == plain.total("adc_clip") <= plain.total("adc_conversion") == 400
 
 

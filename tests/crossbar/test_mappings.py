@@ -12,12 +12,15 @@ from neuroemu.crossbar import (
     Adc,
     Averaged,
     BitSliced,
+    ColumnAffine,
+    ColumnGain,
     CrossbarChip,
     DifferentialPair,
     GivenRange,
     IdealAdc,
     IdealDac,
     MinMaxRange,
+    NoCompensation,
     OffsetColumn,
     ideal,
 )
@@ -232,7 +235,7 @@ def test_slices_of_empty_digits_are_not_allocated():
 @each_mapping
 def test_a_layer_without_weights_reads_nothing(mapping):
     net, x = prune(dense(), density=0.0), inputs(10, 50)
-    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation="affine")
+    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation=ColumnAffine())
     assert place(net, machine).sites == ()
     result = run(net, machine, x)
     np.testing.assert_array_equal(result.outputs, run_integer(net, x))
@@ -267,7 +270,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
     aged = {"device": HermesPcm(), "seconds": 1e6, "mapping": mapping, "adc": Adc(bits=12)}
     before, after = (
         (run(net, chip(compensation=mode, **aged), x, trials=3).trial_outputs - reference).std()
-        for mode in ("none", "affine")
+        for mode in (NoCompensation(), ColumnAffine())
     )
     assert after < (0.9 if mapping.one_signed else 0.6) * before
 
@@ -276,7 +279,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
 def test_same_bits_for_any_threads_and_batches(mapping):
     net, x = dense(), inputs(60, 50)
     noisy = chip(
-        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation="column",
+        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation=ColumnGain(),
         adc=Adc(bits=8, noise=0.3, offset_spread=1.0),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
