@@ -20,6 +20,7 @@ from .sonos import Sonos
 from .telegraph import TelegraphNoise
 from .update_table import UpdateTable, read_pulse_trace, read_update_table
 from .verified import ProgrammingReport, WriteVerified, write_verify
+from .yields import YieldCurve, yield_curve
 
 __all__ = [
     "WAN_AIHWKIT",
@@ -58,10 +59,12 @@ __all__ = [
     "WhiteNoise",
     "WithReadNoise",
     "WriteVerified",
+    "YieldCurve",
     "fault_map",
     "lines_replaced",
     "read_pulse_trace",
     "read_update_table",
     "stick",
     "write_verify",
+    "yield_curve",
 ]

@@ -41,6 +41,8 @@ def by_count(faulty, word, bit, *, rows: int, columns: int) -> tuple[np.ndarray,
     shorts, this leaves the fewest faulty cells, and the fewest faulty lines of that kind, that any choice can; with
     both kinds it need not.
     """
+    if not (touching_lines(word).any() or touching_lines(bit).any()):
+        word = bit = None
     used = [np.arange(rows), np.arange(columns)]
     spare = [list(range(rows, faulty.shape[1])), list(range(columns, faulty.shape[2]))]
     while any(spare):
@@ -65,6 +67,8 @@ def _best_swap(faulty, word, bit, used, spare, kind: int) -> tuple[int, int, int
 
 def _faulty_in_use(faulty, word, bit, used) -> np.ndarray:
     rows, columns = used
+    if word is None:
+        return faulty[:, rows[:, None], columns]
     short_rows, short_columns = touching_lines(word[rows]), touching_lines(bit[:, columns])
     return faulty[:, rows[:, None], columns] | short_rows[:, None] | short_columns[:, None, :]
 
