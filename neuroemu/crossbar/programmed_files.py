@@ -23,7 +23,7 @@ FORMAT = "neuroemu programmed chip"
 VERSION = 1
 MAX_FILE = 1 << 32  # bytes, packed and unpacked
 TABLES = ("step", "back", "shift", "offset", "pedestal", "edges")
-PARTS = ("plus", "minus", "reference")
+PARTS = ("cells", "reference")
 
 
 def write_programmed(made: ProgrammedChip, path: Path) -> None:
@@ -142,7 +142,9 @@ def _read_cells(archive, described, tile, part: str) -> Cells | None:
     conductance, nu = found["conductance"].astype(np.float64), found["drift_exponent"].astype(np.float64)
     stuck = found.get("stuck")
     shape = (tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start)
-    fits = conductance.shape[-2:] == shape or (part == "reference" and conductance.shape[:1] == shape[:1])
+    fits = conductance.ndim >= 3 and conductance.shape[-2:] == shape
+    if part == "reference":
+        fits = conductance.ndim == 3 and conductance.shape[1] == shape[0]
     same = all(a is None or a.shape in ((), conductance.shape) for a in (nu, stuck))
     if not fits or not same:
         raise FileFormatError(f"damaged file: cells of shape {conductance.shape} for a tile of {shape}")

@@ -30,7 +30,7 @@ class ProgrammedTile:
 
     tile: Tile
     cells: Cells
-    reference: Cells | None = None  # (rows, reference columns)
+    reference: Cells | None = None  # (1, rows, reference columns)
 
     @property
     def plus(self) -> Cells:
@@ -78,7 +78,7 @@ def program_references(
         sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
         count = (rows.stop - rows.start) * columns
         picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
-        targets = sorted_targets[picks].reshape(columns, -1).T
+        targets = sorted_targets[picks].reshape(columns, -1).T[None]
         generator = _streams.generator(seed, "reference", trial, layer, index, 0)
         held.append(replace(tile, reference=device.program(targets, generator)))
     return tuple(held)

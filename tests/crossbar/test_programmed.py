@@ -108,7 +108,7 @@ def test_saved_and_loaded_without_loss(tmp_path, fields, keep):
     for layer, tiles in made.cells.items():
         for old, new in zip(tiles, back.cells[layer], strict=True):
             assert old.tile == new.tile
-            for part in ("plus", "minus", "reference"):
+            for part in ("cells", "reference"):
                 one, other = getattr(old, part), getattr(new, part)
                 assert (one is None) == (other is None)
                 if one is not None:
@@ -178,7 +178,7 @@ def test_negative_or_missing_cells_are_refused(saved, tmp_path):
         with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "new.npz", "w") as new:
             for member in old.namelist():
                 content = old.read(member)
-                new.writestr(member, change(content) if member == "0.0.plus.conductance.npy" else content)
+                new.writestr(member, change(content) if member == "0.0.cells.conductance.npy" else content)
         return tmp_path / "new.npz"
 
     minus_one = np.float64(-1.0).tobytes()
