@@ -61,6 +61,22 @@ def test_a_short_is_repaired_by_taking_one_line_out():
     assert sorted(columns) in ([0, 1, 3, 4, 5], [0, 2, 3, 4, 5])
 
 
+def test_lines_in_use_touch_where_they_lie():
+    """Labels rise along the physical lines, wherever a weight is held; and repair takes lines that touch out first."""
+    device = Faulty(Ideal(), shorted_rows=0.15, shorted_columns=0.15, spare_rows=4, spare_columns=4)
+    lines = device.fabricate((2, 30, 30), rng(1))[1]
+    for line, physical in (
+        (lines["word line"][0, :, 0], lines["physical row"][0, :, 0]),
+        (lines["bit line"][0, 0], lines["physical column"][0, 0]),
+        (lines["bit line"][1, 0], lines["physical column"][0, 0]),
+    ):
+        order = np.argsort(physical)
+        assert (np.diff(line[order]) >= 0).all() and (physical[:-1] > physical[1:]).any()
+    without = Faulty(Ideal(), shorted_rows=0.15, shorted_columns=0.15).fabricate((2, 30, 30), rng(1))[1]
+    shorts = [30 - len(np.unique(found["word line"][0, :, 0])) for found in (lines, without)]
+    assert shorts[0] < shorts[1]
+
+
 def test_a_faulty_array_uses_its_spares():
     """Lines in use carry the faults of the array as fabricated, in both polarities, and say where they lie."""
     device = Faulty(Ideal(), stuck_off=0.01, open_rows=0.02, open_columns=0.02, spare_rows=3, spare_columns=5)
