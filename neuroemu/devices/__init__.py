@@ -4,10 +4,13 @@ Conductances are in siemens, times in absolute seconds since programming.
 """
 
 from .base import Cells, Device, ReadShares, Trap, stick
+from .disturb import HalfSelectDisturb
+from .endurance import Endurance
 from .fault_maps import Fault, fault_map
 from .faults import Faulty
 from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
+from .levels import Levels, with_on_off_ratio
 from .measured import MeasuredTable
 from .pcm import HermesPcm, Pcm
 from .pulses import IncrementalPulses, Iterative, PulseScheme
@@ -27,14 +30,17 @@ __all__ = [
     "WAN_CROSSSIM",
     "Cells",
     "Device",
+    "Endurance",
     "Fault",
     "Faulty",
     "FlickerNoise",
     "Generic",
+    "HalfSelectDisturb",
     "HermesPcm",
     "Ideal",
     "IncrementalPulses",
     "Iterative",
+    "Levels",
     "LognormalNoise",
     "MeasuredTable",
     "NormalNoise",
@@ -65,6 +71,7 @@ __all__ = [
     "read_pulse_trace",
     "read_update_table",
     "stick",
+    "with_on_off_ratio",
     "write_verify",
     "yield_curve",
 ]

@@ -15,7 +15,10 @@ from .. import _checks
 from ..errors import InputError
 from . import _parameters
 from .base import Cells, Device
+from .disturb import HalfSelectDisturb
+from .endurance import Endurance
 from .faults import Faulty
+from .levels import Levels
 from .measured import MeasuredTable
 from .pulses import Iterative, PulseScheme
 
@@ -134,16 +137,17 @@ class WriteVerified(Device):
     Raises
     ------
     InputError
-        A number outside these limits, or a device that cannot be verified: Faulty (wrap the other way round, as
-        Faulty(WriteVerified(device, ...))), MeasuredTable and WriteVerified (both verify already).
+        A number outside these limits, or a device that cannot be verified: Faulty, Endurance, HalfSelectDisturb and
+        Levels (wrap the other way round, as Faulty(WriteVerified(device, ...))), MeasuredTable and WriteVerified (both
+        verify already).
 
     Notes
     -----
     The published spreads of HermesPcm, RramWan2022, RramMilo2021 and RramCmo are what their chips' own write-verify
     left. To verify on top of them says what a finer loop would gain if its last pulse scattered as theirs: rosy.
     A pulse draws all of a cell anew, its drift exponent, relaxation and traps included. Read noise slower than the
-    verify read is not seen by it, and comes on top later. Not modelled: relaxation between pulse and read, endurance,
-    disturb of other cells in the row or column, stuck cells that use up max_pulses, dynamic memristors.
+    verify read is not seen by it, and comes on top later. Not modelled: relaxation between pulse and read, stuck cells
+    that use up max_pulses, dynamic memristors. For endurance and disturb, see Endurance and HalfSelectDisturb.
     """
 
     device: Device
@@ -159,8 +163,9 @@ class WriteVerified(Device):
         who = "WriteVerified"
         _checks.instance(self.device, Device, who=who, name="device")
         _checks.instance(self.scheme, PulseScheme, who=who, name="scheme")
-        if isinstance(self.device, Faulty):
-            raise InputError(f"{who}: a fault stays from pulse to pulse; wrap as Faulty(WriteVerified(device, ...))")
+        if isinstance(self.device, Faulty | Endurance | HalfSelectDisturb | Levels):
+            outer = type(self.device).__name__
+            raise InputError(f"{who}: what {outer} does is not redone at each pulse; wrap as {outer}({who}(...), ...)")
         if isinstance(self.device, MeasuredTable | WriteVerified):
             raise InputError(f"{who}: {type(self.device).__name__} verifies already; set its own tolerance")
         _parameters.positive(self.tolerance, who=who, name="tolerance")
