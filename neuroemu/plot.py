@@ -14,9 +14,9 @@ AGES = {
     "1 min": 60.0,
     "1 h": 3600.0,
     "1 day": 86400.0,
-    "1 month": 2.63e6,
-    "1 year": 3.156e7,
-    "10 years": 3.156e8,
+    "1 month": 2.62e6,
+    "1 year": 3.15e7,
+    "10 years": 3.15e8,
 }  # s, ticks of `ageing`
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#545863", "#00798c", "#8d6a9f")
 
@@ -116,7 +116,7 @@ def ageing(sweeps) -> Figure:
     times = [float(v) for one in named.values() for v in one.values]
     shown = {name: t for name, t in AGES.items() if min(times) <= t <= max(times)}
     if shown:
-        axes.set_xticks(list(shown.values()), list(shown))
+        axes.set_xticks(list(shown.values()), list(shown), fontsize=8)
         axes.minorticks_off()
     axes.set_xlabel("time since programming")
     return figure
