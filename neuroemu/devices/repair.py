@@ -57,20 +57,21 @@ def by_count(faulty, word, bit, *, rows: int, columns: int) -> tuple[np.ndarray,
 
 def _best_swap(faulty, word, bit, used, spare, kind: int) -> tuple[int, int, int, int]:
     """(gain in cells, kind, place of the worst line in use, best spare)."""
-    counts = _faulty_in_use(faulty, word, bit, used).sum(axis=(0, 2 - kind))
-    trial = [np.array(used[0]), np.array(used[1])]
+    counts = _counts(faulty, word, bit, used, kind, used[kind])
     worst = int(np.argmax(counts))
-    trial[kind] = np.concatenate([np.delete(used[kind], worst), spare[kind]])
-    left = _faulty_in_use(faulty, word, bit, trial).sum(axis=(0, 2 - kind))[len(used[kind]) - 1 :]
+    others = np.delete(used[kind], worst)
+    left = _counts(faulty, word, bit, used, kind, np.concatenate([others, spare[kind]]))[len(others) :]
     return int(counts[worst] - left.min()), kind, worst, spare[kind][int(np.argmin(left))]
 
 
-def _faulty_in_use(faulty, word, bit, used) -> np.ndarray:
-    rows, columns = used
+def _counts(faulty, word, bit, used, kind: int, lines) -> np.ndarray:
+    """Faulty cells of `lines` of one kind (0: rows, 1: columns), where lines in use of the other kind cross them."""
     if word is None:
-        return faulty[:, rows[:, None], columns]
+        return np.take(faulty, used[1 - kind], axis=2 - kind).sum(axis=(0, 2 - kind))[lines]
+    rows, columns = (lines, used[1]) if kind == 0 else (used[0], lines)
     short_rows, short_columns = touching_lines(word[rows]), touching_lines(bit[:, columns])
-    return faulty[:, rows[:, None], columns] | short_rows[:, None] | short_columns[:, None, :]
+    bad = faulty[:, rows[:, None], columns] | short_rows[:, None] | short_columns[:, None, :]
+    return bad.sum(axis=(0, 2 - kind))
 
 
 def by_assignment(targets, faulty, held, touching) -> np.ndarray:
