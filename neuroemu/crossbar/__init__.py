@@ -13,19 +13,26 @@ from .compensation import (
     TileGain,
 )
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .oscillator import Cco
 from .programmed import ProgrammedChip, load_programmed, program
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
     "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
     "ColumnAffine",
     "ColumnConverter",
@@ -34,10 +41,12 @@ __all__ = [
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "Flash",
     "GivenRange",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "Measured",
     "MinMaxRange",
     "MseRange",
     "NoCompensation",
@@ -46,9 +55,12 @@ __all__ = [
     "PercentileRange",
     "ProgrammedChip",
     "PulseWidth",
+    "Ramp",
     "ReferenceColumns",
     "RowDriver",
+    "Sar",
     "TileGain",
+    "Uniform",
     "ideal",
     "load_programmed",
     "noise_budget",

@@ -11,6 +11,7 @@ from . import mapping
 from .cells import Layout, even_share
 from .compensation import Aged, Samples
 from .engine import LayerEngine, Tally, part_of
+from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
 
@@ -82,8 +83,8 @@ def engine_from(
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
     scale = chip.dac.scale(widest)
-    planes = planes_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scale, planes)
+    planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
+    samples = None if sampled is None else _samples(sampled, chip, scheme, scale, planes)
     if held is not None:
         tables = held.tables
     else:
@@ -97,7 +98,7 @@ def engine_from(
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
-        dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
+        dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
         arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
     )  # fmt: skip
     if held is not None:
@@ -112,10 +113,21 @@ def widest_input(network: Network, layer: L.Weighted) -> int:
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
 
 
+def can_be_negative(network: Network, layer: L.Weighted) -> bool:
+    """Whether the layer's inputs less their zero point can be negative."""
+    grid = network.grids[layer.inputs[0]]
+    return grid.low < grid.zero_point
+
+
+def scheme_of(chip, network: Network, layer: L.Weighted) -> InputScheme:
+    """How the layer's rows are driven."""
+    return chip.inputs.of_layer(signed=can_be_negative(network, layer))
+
+
 def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     """Reads of one row vector."""
     widest = widest_input(network, layer)
-    return chip.inputs.planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
+    return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
 def current_unit(chip, network: Network, layer: L.Weighted) -> float:
@@ -131,24 +143,24 @@ def positions(network: Network, layer: L.Weighted) -> int:
     return int(np.prod(network.shapes[layer.name])) // layer.weight.shape[0]
 
 
-def _samples(sampled: np.ndarray, chip, scale: float, planes: int) -> Samples:
+def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, planes: int) -> Samples:
     steps = chip.dac.steps(sampled, scale)
-    if not chip.inputs.splits:
+    if not scheme.splits:
         return Samples(sampled, steps.astype(np.float64))
-    split = np.concatenate(list(chip.inputs.split(steps, planes)))
+    split = np.concatenate(list(scheme.split(steps, planes)))
     lively = split[split.any(axis=1)]
     lively = lively if len(lively) else split[:1]
     return Samples(lively, lively.astype(np.float64))
 
 
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
-    grid = network.grids[layer.inputs[0]]
+    adc, scheme = chip.adc.of_layer(layer.name), scheme_of(chip, network, layer)
     nominal = tables_of(
-        layout, tiles, shape, None if samples is None else samples.steps, chip.adc,
-        one_signed=chip.mapping.one_signed and grid.low >= grid.zero_point,
+        layout, tiles, shape, None if samples is None else samples.steps, adc,
+        one_signed=chip.mapping.one_signed and (scheme.phases == 2 or not can_be_negative(network, layer)),
         unit=current_unit(chip, network, layer),
     )  # fmt: skip
-    return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
+    return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
 def _parts(weights: Weights, high: int, n_row_tiles: int, apart: bool, key):

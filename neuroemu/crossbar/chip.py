@@ -24,7 +24,7 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, warnings_of
+from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
 
@@ -55,7 +55,7 @@ class CrossbarChip(Chip):
     mapping : CellMapping
         How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
     inputs : InputScheme
-        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
+        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
         `Dac(bits=...)` or `IdealDac()`.
     adc : ColumnConverter
@@ -69,7 +69,8 @@ class CrossbarChip(Chip):
     read_event : str
         Name of the counted event of one core doing one product, which the cost table prices.
     read_seconds : float
-        Time of that read, s; of one plane where inputs take several.
+        Time of that read, s; of one plane where inputs take several. Conversions come on top where `Adc` gives them a
+        time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
@@ -166,7 +167,9 @@ class CrossbarChip(Chip):
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
         passes = [
-            positions(network, layer) * planes_of(self, network, layer) * self.read_seconds
+            positions(network, layer)
+            * planes_of(self, network, layer)
+            * seconds_of_read(self, [site for site in sites if site.layer == layer.name])
             for layer in network.weighted
         ]
         return Execution(
@@ -176,7 +179,7 @@ class CrossbarChip(Chip):
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
             warnings=(*warnings_of(clips), *rosy(self, network, chip)),
-            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}",),
+            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:

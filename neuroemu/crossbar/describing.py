@@ -17,6 +17,7 @@ from ..network.graph import Network
 from . import mapping as M
 from .building import current_unit
 from .converters import Adc
+from .counting import notes_of
 
 SHAPE = (64, 64)  # cells that are looked at, at each of three levels
 LEVELS = {"lowest": 0.0, "middle": 0.5, "highest": 1.0}  # shares of the range from g_min to g_max
@@ -83,6 +84,7 @@ def describe(chip) -> str:
         ("converters", repr(chip.adc)),
         ("compensation", repr(chip.compensation)),
         ("time", timing),
+        *(("conversions", text) for text in notes_of(chip)),
         *(("not priced", item) for item in chip.costs.excludes),
         *(("rosy", text) for text in _rosy_cells(chip, facts)),
     ]

@@ -23,6 +23,7 @@ from neuroemu.crossbar import (
     NoCompensation,
     OffsetColumn,
     PulseWidth,
+    Sar,
 )
 from neuroemu.crossbar.building import build_engine
 from neuroemu.devices import Cells, Device, HermesPcm, Ideal, ReadShares
@@ -232,7 +233,7 @@ def test_same_bits_for_any_threads_and_batches(mapping):
     noisy = chip(
         rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, inputs=BitSerial(2), dac=Dac(),
         compensation=ColumnAffine(),
-        adc=Adc(bits=8, noise=0.3, offset_spread=1.0, gain_spread=0.02, capacitor_mismatch=0.03),
+        adc=Adc(bits=8, noise=0.3, offset_spread=1.0, gain_spread=0.02, kind=Sar(0.03)),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
     np.testing.assert_array_equal(whole, run(net, noisy, x, seed=2, threads=2).outputs)
