@@ -88,9 +88,10 @@ class HalfSelectDisturb(Device):
         shape = np.shape(target)
         if len(shape) < 2:
             raise InputError(f"HalfSelectDisturb: target has shape {shape}; it needs rows and columns, (..., R, C)")
+        own = _parameters.as_fabricated(generator)
         cells = self.device.program(target, generator)
         pulses = later_pulses(cells.state.get("pulses", np.ones(shape, np.int64)), select=self.select)
-        each = np.clip(self.step * (1 + self.spread * generator.standard_normal(shape)), 0.0, 1.0)
+        each = np.clip(self.step * (1 + self.spread * own.standard_normal(shape)), 0.0, 1.0)
         moved = 1 - (1 - each) ** pulses
         if cells.stuck is not None:
             moved = np.where(cells.stuck, 0.0, moved)

@@ -22,9 +22,10 @@ LIVE, ON, OFF, NARROW = range(4)  # codes of Cells.state["worn"]
 class Endurance(Device):
     """A device whose cells fail by a Weibull law [1]_ of the cycles that they have been through.
 
-    Which cells fail, and after how many cycles, is drawn when they are programmed; a cell that failed earlier is among
-    those that have failed after more cycles. `Cells.state["cycles to failure"]` has the cycles, and "worn" how a cell
-    is now: 0 alive, 1 stuck at g_max, 2 stuck at g_min, 3 in the narrowed window.
+    Which cells fail, and after how many cycles, follows from the seed of the generator given to `program`, not from
+    what is programmed; a cell that has failed is among those that have failed after more cycles.
+    `Cells.state["cycles to failure"]` has the cycles, and "worn" how a cell is now: 0 alive, 1 stuck at g_max, 2 stuck
+    at g_min, 3 in the narrowed window.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ class Endurance(Device):
 
     def program(self, target, generator):
         target = _parameters.target(self, target)
-        own = np.random.Generator(np.random.Philox(int(generator.integers(1 << 63))))
+        own = _parameters.as_fabricated(generator)
         last = self.characteristic_cycles * own.weibull(self.shape, target.shape)
         kind = np.searchsorted([self.stuck_on, self.stuck_on + self.stuck_off], own.random(target.shape), side="right")
         if self.window is None:

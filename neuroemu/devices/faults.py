@@ -23,9 +23,10 @@ MAPPED = ("stuck_on", "stuck_off", "stuck_at", "open_rows", "open_columns", "clu
 class Faulty(Device):
     """A device some of whose cells are stuck, or on lines that are open or touch; the others are the device's own.
 
-    Faults are drawn when cells are programmed, from the generator given to `program`: one draw of it seeds them, so
-    the programming noise is the same whatever the shares. A faulty cell holds its conductance: neither programming,
-    drift nor read noise moves it. `Cells.state["fault"]` holds the codes of `Fault`.
+    Faults follow from the seed of the generator given to `program`, not from what is programmed: in a crossbar, the
+    same seed, trial, layer and tile have the same faults whatever the weights, and sound cells are the device's own,
+    bit for bit. A faulty cell holds its conductance: neither programming, drift nor read noise moves it.
+    `Cells.state["fault"]` holds the codes of `Fault`.
 
     Lines that touch are read as the average of their conductances, at any time: word lines with equal drivers carry
     the mean of their voltages, and bit lines into equal virtual grounds share their current, so each of the n lines
@@ -56,9 +57,9 @@ class Faulty(Device):
     In a crossbar G+ and G- of a tile share the word lines, so an open row is open in both, and each has its own bit
     lines; only lines of one polarity touch. A pair of columns is replaced together. Each tile's array is as large as
     its weights and spares, so cells that no weight uses have no faults. Lines put out of use are cut off. The test
-    that finds faults is perfect. Not modelled: a fault map that stays when a chip is programmed again, lines that touch
-    ground or a supply, resistance of a short, the common noise of rows that touch (it is drawn for each row), cost of
-    spares in area and energy, and the pulses that write-verify spends on a stuck cell.
+    that finds faults is perfect. Not modelled: a fault map that was measured, lines that touch ground or a supply,
+    resistance of a short, the common noise of rows that touch (it is drawn for each row), cost of spares in area and
+    energy, and the pulses that write-verify spends on a stuck cell.
     """
 
     device: Device
@@ -98,8 +99,8 @@ class Faulty(Device):
         return self.device.g_max
 
     def program(self, target, generator):
+        own = _parameters.as_fabricated(generator)
         cells = self.device.program(target, generator)
-        own = np.random.Generator(np.random.Philox(int(generator.integers(1 << 63))))
         codes, lines = self.fabricate(np.shape(cells.conductance), own, target)
         cells = stick(cells, codes != Fault.SOUND, self._values()[codes])
         return replace(cells, state={**cells.state, "fault": codes, **lines})
