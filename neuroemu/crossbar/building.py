@@ -8,8 +8,10 @@ from .. import _streams
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .cells import Layout, even_share
+from .cells import Layout
 from .compensation import Aged, Samples
+from .conduction import Conduction
+from .correction import layout_in_turn, program_in_turn
 from .engine import LayerEngine, Tally, part_of
 from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
@@ -49,9 +51,11 @@ def program_layer(chip, layer: L.Weighted, *, index: int, seed: int, trial: int)
     layout = chip.layout(layer)
     key = {"seed": seed, "trial": trial, "layer": index}
     top = chip.mapping.top(mapping.largest_code(layer))
-    programmed = program(
-        layout.levels, mapping.tiles_of(layout, chip.rows), top, chip.device, mapping=chip.mapping, **key
-    )
+    tiles = mapping.tiles_of(layout)
+    if chip.mapping.in_turn:
+        programmed = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **key)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **key)
     columns = chip.compensation.reference_columns
     if not columns:
         return programmed
@@ -77,29 +81,35 @@ def engine_from(
     trial) that the chip was programmed with, which its converters' errors belong to; (seed, trial) keys its reads.
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
-    layout = chip.layout(layer)
+    layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    if chip.mapping.in_turn:
+        layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
-    high = even_share(len(layout.levels), chip.rows)
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
     scale = chip.dac.scale(widest)
     planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scheme, scale, planes)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
     if held is not None:
         tables = held.tables
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
     weights = effective_weights(
-        programmed, layout.levels.shape, chip.mapping.top(mapping.largest_code(layer)), chip.device,
-        seconds=chip.seconds, spans=spans, key=(seed, trial, index),
+        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
+    conduction = _conduction(chip, network, layer)
+    if conduction is not None:
+        step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
+        weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, conduction=conduction,
+        parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
     )  # fmt: skip
     if held is not None:
         return replace(built, correction=held.correction)
@@ -132,10 +142,14 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
 
 def current_unit(chip, network: Network, layer: L.Weighted) -> float:
     """Column current, amperes, of one drive step into a cell of one level."""
-    largest_drive = widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
     top = chip.mapping.top(mapping.largest_code(layer))
     span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
-    return chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
+
+
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
 
 
 def positions(network: Network, layer: L.Weighted) -> int:
@@ -151,6 +165,17 @@ def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, plane
     lively = split[split.any(axis=1)]
     lively = lively if len(lively) else split[:1]
     return Samples(lively, lively.astype(np.float64))
+
+
+def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+    """How the layer's cells conduct; None for ohmic ones."""
+    if chip.device.iv is None:
+        return None
+    scheme = scheme_of(chip, network, layer)
+    return Conduction(
+        chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
+        held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
+    )  # fmt: skip
 
 
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:

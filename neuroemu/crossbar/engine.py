@@ -6,6 +6,7 @@ Nonlinear converters are looked up behind it, in codes that the kernel rounds 2^
 """
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from .. import kernels
 from ..network import layers as L
 from . import mapping
 from .cells import Layout
+from .conduction import Conduction, stacked
 from .converters import ColumnConverter, RowDriver
 from .inputs import InputScheme
 from .programming import Weights
@@ -24,11 +26,19 @@ FINE = 1 << 20  # kernel codes from zero to full scale in front of a table of ed
 
 @dataclass(eq=False)
 class Tally:
-    """Events of one layer, added up while it runs."""
+    """Events of one layer, added up while it runs, by any number of threads."""
 
     drives: int = 0  # rows driven in one array of each row tile and plane, times the allocated arrays of that row tile
     adc_clips: int = 0
     vectors: int = 0
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, *, vectors: int = 0, drives: int = 0, adc_clips: int = 0):
+        """Count more events."""
+        with self.lock:
+            self.vectors += vectors
+            self.drives += drives
+            self.adc_clips += adc_clips
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +70,17 @@ class LayerEngine:
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
+    conduction: Conduction | None = None  # of cells that are not ohmic
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
-        self.tally.vectors += x.shape[0] * x.shape[1]
-        return self.corrected(mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape))
+        self.tally.add(vectors=x.shape[0] * x.shape[1])
+        sums = self.read(x, first)
+        if self.dac_scale != 1.0:
+            sums /= self.dac_scale
+        return self.corrected(mapping.from_columns(self.layer, sums, self.shape))
 
     def corrected(self, sums: np.ndarray) -> np.ndarray:
         """Sums (B, *shape) behind the digital gain and offset of each output channel."""
@@ -83,6 +97,7 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        x = self.layout.driven(x)
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
@@ -95,27 +110,34 @@ class LayerEngine:
         """Sums over the row tiles of `part`, (B, P, C) in column-sum units, of its rows' drive x (B, P, rows)."""
         out = np.empty((*x.shape[:2], tables.back.shape[1]))
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
+        driver, rows = self._driver(), x
+        if self.conduction is not None:
+            steps = self.dac.steps(x, self.dac_scale) if driver else x
+            driver, rows = {}, self.conduction.rows(steps, self.rows_per_tile)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(x, np.float32), out, **self._driver(), **self._converter(tables),
+            part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], image_offset=first,
             read_number=number, threads=self.threads, clipped=clipped,
         )  # fmt: skip
+        if self.conduction is not None:
+            driven = np.count_nonzero(steps)  # of the kernel's rows, some stand for the same row of the tile
         if tables.edges is not None:
             out, clipped = self._looked_up(out, tables)
-        self.tally.adc_clips += int(clipped.sum())
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
-        self.tally.drives += driven * int(arrays[0]) if even else self._drives(x)
+        self.tally.add(adc_clips=int(clipped.sum()), drives=driven * int(arrays[0]) if even else self._drives(x))
         return out
 
     def _read_plane(self, x: np.ndarray, first: int, number: int) -> np.ndarray:
         """Compensated sums (B, P, C) of one read."""
-        total = self.tables.constant
+        whole = len(self.parts) == 1
+        total = None
         for part in self.parts:
-            whole = len(self.parts) == 1
             tables = self.tables if whole else self.tables.of_row_tile(part.tiles.start)
-            total = self.convert(part, tables, x if whole else x[:, :, part.rows], first, number) + total
-        return total
+            more = self.convert(part, tables, x if whole else x[:, :, part.rows], first, number)
+            total = more if total is None else np.add(total, more, out=total)
+        constant = self.tables.constant
+        return np.add(total, constant, out=total) if constant.any() else total
 
     def _drives(self, x: np.ndarray) -> int:
         """DAC conversions that are not zero, each array's rows counted apart, where row tiles have unequal arrays."""
@@ -152,7 +174,12 @@ def part_of(weights: Weights, rows: slice, tiles: slice, rows_per_tile: int, str
     def cut(array):
         return None if array is None else np.ascontiguousarray(array[rows])
 
-    packed = kernels.crossbar.pack(
-        cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma), rows_per_tile
-    )
+    mean, variance, sigma = cut(weights.mean), cut(weights.fresh_variance), cut(weights.slow_sigma)
+    if weights.further:
+        quiet = [np.zeros_like(mean)] * len(weights.further)
+        mean = stacked([mean, *(cut(part) for part in weights.further)], rows_per_tile, axis=0)
+        variance, sigma = (
+            None if noise is None else stacked([noise, *quiet], rows_per_tile, axis=0) for noise in (variance, sigma)
+        )
+    packed = kernels.crossbar.pack(mean, variance, sigma, rows_per_tile * (1 + len(weights.further)))
     return Part(packed, rows, tiles, streams)

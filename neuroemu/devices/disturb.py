@@ -77,6 +77,10 @@ class HalfSelectDisturb(Device):
         _checks.choice(self.select, ("cell", "row"), who=who, name="select")
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 

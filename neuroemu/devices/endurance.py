@@ -98,6 +98,10 @@ class Endurance(Device):
             raise InputError(f"Endurance: window is {self.window}; its low end must be below its high end")
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 

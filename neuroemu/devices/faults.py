@@ -59,7 +59,8 @@ class Faulty(Device):
     its weights and spares, so cells that no weight uses have no faults. Lines put out of use are cut off. The test
     that finds faults is perfect. Not modelled: a fault map that was measured, lines that touch ground or a supply,
     resistance of a short, the common noise of rows that touch (it is drawn for each row), cost of spares in area and
-    energy, and the pulses that write-verify spends on a stuck cell.
+    energy, the I-V curve of cells on lines that touch (their G is averaged), and the pulses that write-verify spends on
+    a stuck cell.
     """
 
     device: Device
@@ -89,6 +90,10 @@ class Faulty(Device):
         for name in ("spare_rows", "spare_columns"):
             _checks.integer(getattr(self, name), who="Faulty", name=name, low=0, high=4096)
         _checks.choice(self.repair, ("count", "assignment"), who="Faulty", name="repair")
+
+    @property
+    def iv(self):
+        return self.device.iv
 
     @property
     def g_min(self):

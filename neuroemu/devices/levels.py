@@ -46,6 +46,10 @@ class Levels(Device):
             raise InputError("Levels: g_min is 0 S, which no ratio reaches; use spacing='linear' or with_on_off_ratio")
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 
