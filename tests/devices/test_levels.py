@@ -7,8 +7,10 @@ import pytest
 
 import neuroemu as ne
 from neuroemu.devices import (
+    Endurance,
     Faulty,
     Generic,
+    HalfSelectDisturb,
     HermesPcm,
     Ideal,
     Levels,
@@ -96,3 +98,17 @@ def test_bad_settings_are_refused():
     for make in (lambda: Levels("pcm"), lambda: with_on_off_ratio("pcm", 5.0)):
         with pytest.raises(ArgumentTypeError, match="device must be a Device"):
             make()
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda cell: Levels(cell, 8),
+        lambda cell: Endurance(cell, 1e6, 1.0, 1e5, stuck_on=1.0),
+        lambda cell: HalfSelectDisturb(cell, 1e-4),
+        lambda cell: Faulty(cell, stuck_on=0.1),
+    ],
+)
+def test_wrappers_pass_the_curve_of_the_cell_on(wrapped):
+    cell = RramMilo2021()
+    assert cell.iv is not None and wrapped(cell).iv == cell.iv and wrapped(Pcm()).iv is None
