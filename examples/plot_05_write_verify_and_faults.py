@@ -4,7 +4,8 @@ Write-verify and faults: pulses, tolerance and yield
 
 Programming pulses scatter, and some cells do not answer at all. Here a cell is pulsed until it reads within a
 tolerance, by two schemes; what this costs and leaves is reported; and the embedded network runs on chips with stuck
-cells and broken lines, alone and in clusters. The pulses' time and energy are made up: give those of your own cell.
+cells and broken lines, alone, in clusters, and repaired. The pulses' time and energy are made up: give those of your
+own cell.
 """
 
 from dataclasses import replace
