@@ -21,6 +21,7 @@ from neuroemu.crossbar import (
     OffsetColumn,
     PulseWidth,
     Sar,
+    noise_budget,
 )
 from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
 from neuroemu.devices import (
@@ -196,3 +197,14 @@ def test_wrappers_pass_the_curve_on():
         inner = cell if "Milo" not in repr(wrapped) else RramMilo2021()
         np.testing.assert_array_equal(wrapped.iv.current(1e-4, volts), inner.iv.current(1e-4, volts))
     assert cell.iv.effective_conductance(1e-4, 0.4) == pytest.approx(1e-4 * (1 - 0.25 * 0.16))
+
+
+def test_the_noise_budget_tells_the_curve_apart():
+    """I = G (V + b V^3) in PulseWidth: every sum is off by b v^2, and by nothing else here."""
+    network = dense(True)
+    x = np.random.default_rng(5).uniform(-1, 1, (20, 37)).astype(np.float32)
+    bent = chip(CubicCell(Ideal(), third=-0.4), inputs=PulseWidth())
+    row = noise_budget(network, bent, x, trials=1).errors["fc"]
+    assert row["I-V curve"] == pytest.approx(0.4 * 0.5**2, rel=1e-4)
+    assert row["together"] == row["I-V curve"] and row["programming"] == row["ADC"] == 0
+    assert "I-V curve" not in noise_budget(network, replace(bent, device=Ideal()), x, trials=1).errors["fc"]
