@@ -236,8 +236,10 @@ class DynamicCell(PulsedDevice):
         wave = np.broadcast_to(felt, (PARTS, len(state)))
         currents, path = simulate(self.model, wave, duration, state, largest_move=1)
         if np.array_equal(felt, volts):
-            return path[-1], SIMPSON[:-1] @ currents + SIMPSON[-1] * self.model.current(path[-1], volts)
-        return path[-1], SIMPSON @ self.model.current(path, volts)
+            currents = np.concatenate([currents, self.model.current(path[-1:], volts)])
+        else:
+            currents = self.model.current(path, volts)
+        return path[-1], (SIMPSON[:, np.newaxis] * currents).sum(axis=0)  # in one order, unlike a product by BLAS
 
     def _read(self, state, size) -> np.ndarray:
         return size * self.model.conductance(state, self.v_read)
