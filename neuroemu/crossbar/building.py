@@ -8,9 +8,10 @@ from .. import _streams
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .cells import Layout, even_share
+from .cells import Layout
 from .compensation import Aged, Samples
 from .conduction import Conduction
+from .correction import layout_in_turn, program_in_turn
 from .engine import LayerEngine, Tally, part_of
 from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
@@ -50,9 +51,11 @@ def program_layer(chip, layer: L.Weighted, *, index: int, seed: int, trial: int)
     layout = chip.layout(layer)
     key = {"seed": seed, "trial": trial, "layer": index}
     top = chip.mapping.top(mapping.largest_code(layer))
-    programmed = program(
-        layout.levels, mapping.tiles_of(layout, chip.rows), top, chip.device, mapping=chip.mapping, **key
-    )
+    tiles = mapping.tiles_of(layout)
+    if chip.mapping.in_turn:
+        programmed = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **key)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **key)
     columns = chip.compensation.reference_columns
     if not columns:
         return programmed
@@ -78,22 +81,23 @@ def engine_from(
     trial) that the chip was programmed with, which its converters' errors belong to; (seed, trial) keys its reads.
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
-    layout = chip.layout(layer)
+    layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    if chip.mapping.in_turn:
+        layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
-    high = even_share(len(layout.levels), chip.rows)
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
     scale = chip.dac.scale(widest)
     planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scheme, scale, planes)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
     if held is not None:
         tables = held.tables
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
     weights = effective_weights(
-        programmed, layout.levels.shape, chip.mapping.top(mapping.largest_code(layer)), chip.device,
-        seconds=chip.seconds, spans=spans, key=(seed, trial, index),
+        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
     conduction = _conduction(chip, network, layer)

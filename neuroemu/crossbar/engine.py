@@ -6,6 +6,7 @@ Nonlinear converters are looked up behind it, in codes that the kernel rounds 2^
 """
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
@@ -25,11 +26,19 @@ FINE = 1 << 20  # kernel codes from zero to full scale in front of a table of ed
 
 @dataclass(eq=False)
 class Tally:
-    """Events of one layer, added up while it runs."""
+    """Events of one layer, added up while it runs, by any number of threads."""
 
     drives: int = 0  # rows driven in one array of each row tile and plane, times the allocated arrays of that row tile
     adc_clips: int = 0
     vectors: int = 0
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, *, vectors: int = 0, drives: int = 0, adc_clips: int = 0):
+        """Count more events."""
+        with self.lock:
+            self.vectors += vectors
+            self.drives += drives
+            self.adc_clips += adc_clips
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +76,11 @@ class LayerEngine:
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
-        self.tally.vectors += x.shape[0] * x.shape[1]
-        return self.corrected(mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape))
+        self.tally.add(vectors=x.shape[0] * x.shape[1])
+        sums = self.read(x, first)
+        if self.dac_scale != 1.0:
+            sums /= self.dac_scale
+        return self.corrected(mapping.from_columns(self.layer, sums, self.shape))
 
     def corrected(self, sums: np.ndarray) -> np.ndarray:
         """Sums (B, *shape) behind the digital gain and offset of each output channel."""
@@ -85,6 +97,7 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        x = self.layout.driven(x)
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
@@ -110,20 +123,21 @@ class LayerEngine:
             driven = np.count_nonzero(steps)  # of the kernel's rows, some stand for the same row of the tile
         if tables.edges is not None:
             out, clipped = self._looked_up(out, tables)
-        self.tally.adc_clips += int(clipped.sum())
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
-        self.tally.drives += driven * int(arrays[0]) if even else self._drives(x)
+        self.tally.add(adc_clips=int(clipped.sum()), drives=driven * int(arrays[0]) if even else self._drives(x))
         return out
 
     def _read_plane(self, x: np.ndarray, first: int, number: int) -> np.ndarray:
         """Compensated sums (B, P, C) of one read."""
-        total = self.tables.constant
+        whole = len(self.parts) == 1
+        total = None
         for part in self.parts:
-            whole = len(self.parts) == 1
             tables = self.tables if whole else self.tables.of_row_tile(part.tiles.start)
-            total = self.convert(part, tables, x if whole else x[:, :, part.rows], first, number) + total
-        return total
+            more = self.convert(part, tables, x if whole else x[:, :, part.rows], first, number)
+            total = more if total is None else np.add(total, more, out=total)
+        constant = self.tables.constant
+        return np.add(total, constant, out=total) if constant.any() else total
 
     def _drives(self, x: np.ndarray) -> int:
         """DAC conversions that are not zero, each array's rows counted apart, where row tiles have unequal arrays."""
