@@ -16,11 +16,13 @@ from neuroemu.crossbar import (
     CrossbarChip,
     Dac,
     DifferentialPair,
+    HeavyRows,
     IdealAdc,
     IdealDac,
     OffsetColumn,
     PulseWidth,
     Sar,
+    Significance,
     noise_budget,
 )
 from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
@@ -49,6 +51,7 @@ FREE = CostTable(
 SCHEMES = [Amplitude(), PulseWidth(), BitSerial(1), BitSerial(3), Amplitude("phases"), PulseWidth("phases")]
 SCHEMES += [BitSerial(1, "phases"), BitSerial(2, "phases")]
 MAPPINGS = [DifferentialPair(), OffsetColumn(), BitSliced(2), Averaged(3)]
+MAPPINGS += [DifferentialPair("two", scaling="column"), Significance((1, 8), correct=True)]
 
 
 def chip(device, **fields):
@@ -82,7 +85,7 @@ def from_currents(chip, network, x):
     full, top = chip.inputs.full_drive(largest), chip.mapping.top(max(layer.weight_grid.high, 1))
     unit = volts / full * (device.g_max - device.g_min) / top  # amperes of one column-sum unit
     scheme = scheme_of(chip, network, layer)
-    planes = scheme.split(x, planes_of(chip, network, layer))
+    planes = scheme.split(layout.driven(x), planes_of(chip, network, layer))
     total = 0.0
     for number, plane in enumerate(planes):
         columns = np.zeros((len(x), layout.levels.shape[1]))
@@ -114,7 +117,7 @@ def test_column_sums_are_those_of_the_devices_currents(device, scheme, signed):
     x = drives(network)
     assert (x.min() < -50) == signed and x.max() > 50
     for mapping in MAPPINGS:
-        built = chip(device, inputs=scheme, mapping=mapping)
+        built = chip(device, inputs=scheme, mapping=mapping, row_order=HeavyRows())
         expected = from_currents(built, network, x)
         read = engine(built, network).read(x[:, None, :], 0)[:, 0]
         np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
