@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _streams
+from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
@@ -12,7 +13,10 @@ from .cells import Layout
 from .compensation import Aged, Samples
 from .conduction import Conduction
 from .correction import layout_in_turn, program_in_turn
-from .engine import LayerEngine, Tally, part_of
+from .drivers import Drivers, drivers_of
+from .engine import LayerEngine, Part, Tally, part_of
+from .exactness import refuse_rounded_sums
+from .folding import with_folded_reads
 from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
@@ -88,7 +92,7 @@ def engine_from(
     high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
-    scale = chip.dac.scale(widest)
+    scale, largest = chip.dac.scale(widest), largest_drive(chip, network, layer)
     planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
     samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
     if held is not None:
@@ -104,17 +108,22 @@ def engine_from(
     if conduction is not None:
         step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
         weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
+    drivers = _drivers(chip, network, layer, layout, key=(*made, index))
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, conduction=conduction,
-        parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, conduction=conduction, drivers=drivers, part=_part(
+            weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
+        ),
     )  # fmt: skip
+    refuse_rounded_sums(chip, layer, built, largest)
     if held is not None:
-        return replace(built, correction=held.correction)
-    aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
-    return replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+        built = replace(built, correction=held.correction)
+    else:
+        aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
+        built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    return with_folded_reads(built, weights, largest)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
@@ -140,16 +149,16 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
 def current_unit(chip, network: Network, layer: L.Weighted) -> float:
     """Column current, amperes, of one drive step into a cell of one level."""
     top = chip.mapping.top(mapping.largest_code(layer))
     span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
     return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
-
-
-def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
-    """Drive steps of full scale."""
-    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
 
 
 def positions(network: Network, layer: L.Weighted) -> int:
@@ -188,16 +197,23 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
     return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _parts(weights: Weights, high: int, n_row_tiles: int, apart: bool, key):
-    """One part with all rows, or one for each row tile where codes are looked up before they are summed."""
+def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
+    """Errors of the layer's row drivers; None where they are exact."""
+    full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
+    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
+    if drivers is not None and chip.device.iv is not None:
+        raise InputError(
+            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
+            "Dac(noise=0, inl=0) or a device without an I-V curve"
+        )
+    return drivers
+
+
+def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:
     seed, *rest = key
-    height = len(weights.mean)
-    if not apart:
-        streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
-        return (part_of(weights, slice(0, height), slice(0, n_row_tiles), high, streams),)
-    parts = []
-    for t in range(n_row_tiles):
-        rows = slice(t * high, min((t + 1) * high, height))
-        streams = tuple(_streams.stream_word(seed, domain, *rest, t) for domain in ("read", "slow"))
-        parts.append(part_of(weights, rows, slice(t, t + 1), high, streams))
-    return tuple(parts)
+    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow", "dac"))
+    quiet = drivers is None or drivers.noise == 0  # noise drives rows that are not built, too
+    return part_of(
+        weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), layout.rows_per_tile, streams, exact=exact,
+        idle=layout.order < 0 if quiet and layout.order is not None else None,
+    )  # fmt: skip

@@ -31,6 +31,7 @@ from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
+ARITHMETICS = ("float32", "float64")
 PARTS = {
     "device": Device,
     "dac": RowDriver,
@@ -80,6 +81,9 @@ class CrossbarChip(Chip):
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
+    arithmetic : {"float32", "float64"}
+        Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
+        weights and seed give the same bits on every machine; it takes about twice the time.
     """
 
     rows: int = 256
@@ -97,6 +101,7 @@ class CrossbarChip(Chip):
     read_seconds: float = 1e-7
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
+    arithmetic: str = "float32"
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
@@ -109,6 +114,7 @@ class CrossbarChip(Chip):
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
+        _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
         if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
             raise InputError(
                 f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
