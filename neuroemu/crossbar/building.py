@@ -11,13 +11,13 @@ from ..network.graph import Network
 from . import mapping
 from .cells import Layout
 from .compensation import Aged, Samples
-from .conduction import Conduction
 from .correction import layout_in_turn, program_in_turn
 from .drivers import Drivers, drivers_of
 from .engine import LayerEngine, Part, Tally, part_of
 from .exactness import refuse_rounded_sums
 from .folding import with_folded_reads
 from .inputs import InputScheme
+from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
 
@@ -176,12 +176,12 @@ def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, plane
     return Samples(lively, lively.astype(np.float64))
 
 
-def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+def _conduction(chip, network: Network, layer: L.Weighted) -> PowerSeries | None:
     """How the layer's cells conduct; None for ohmic ones."""
     if chip.device.iv is None:
         return None
     scheme = scheme_of(chip, network, layer)
-    return Conduction(
+    return PowerSeries(
         chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
         held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
     )  # fmt: skip

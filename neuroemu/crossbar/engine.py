@@ -13,10 +13,10 @@ from .. import kernels
 from ..network import layers as L
 from . import mapping
 from .cells import Layout
-from .conduction import Conduction, stacked
 from .converters import ColumnConverter, RowDriver
 from .drivers import Drivers
 from .inputs import InputScheme
+from .power_series import PowerSeries, stacked
 from .programming import Weights
 from .tables import Tables
 
@@ -68,7 +68,7 @@ class LayerEngine:
     drivers: Drivers | None = None  # with errors
     folded: object = None  # packed weights of outputs, where planes and slices may be added before the product
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
-    conduction: Conduction | None = None  # of cells that are not ohmic
+    conduction: PowerSeries | None = None  # of cells that are not ohmic
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Conduction: cells whose current is a power series of the voltage, in a product that is linear in its rows.
+"""Power series: cells whose current is a power series of the voltage, in a product that is linear in its rows.
 
     I = G V + c_2(G) V^2 + c_3(G) V^3 + ...,   V = v_read d / D  for a drive of d steps, D at full scale
 
@@ -18,7 +18,7 @@ from .programming import ProgrammedTile, Weights
 
 
 @dataclass(frozen=True)
-class Conduction:
+class PowerSeries:
     """How the cells of one layer conduct.
 
     Attributes
