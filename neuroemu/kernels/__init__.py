@@ -1,7 +1,7 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.crossbar`, `kernels.events` and `kernels.memristors` are extension modules, each built twice from one source:
-`_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build; NEUROEMU_ISA=base in the
+`kernels.crossbar`, `kernels.events`, `kernels.memristors` and `kernels.wires` are extension modules, each built twice from
+one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build; NEUROEMU_ISA=base in the
 environment forces the portable one. The NumPy twins (`crossbar_reference` and so on) say what the kernels compute.
 """
 
@@ -11,7 +11,12 @@ import os
 
 from ..errors import InputError, MissingDependencyError
 
-_PARTS = {"crossbar": "analog crossbars", "events": "spiking cores", "memristors": "dynamic memristors"}
+_PARTS = {
+    "crossbar": "analog crossbars",
+    "events": "spiking cores",
+    "memristors": "dynamic memristors",
+    "wires": "wire resistance",
+}
 
 
 @functools.cache
