@@ -131,8 +131,8 @@ def solve(const double[:, ::1] g not None, double word, double bit, const double
           double[:, :, ::1] bits=None, *, double tolerance, int most, int threads=1):
     """currents (B, C) at the ends of the bit lines for voltages `drive` (B, R), one vector after another.
 
-    As transfer(), except that word = 0 makes a word line one node (then each device must be finite, and left + right
-    too). words, bits: (B, R, C) or None, voltages of the nodes. tolerance: of the residual, in the norm of the
+    As transfer(), except that word may be infinite, so that a word line is one node; then each device must be finite,
+    and left + right too. words, bits: (B, R, C) or None, voltages of the nodes. tolerance: of the residual, in the norm of the
     preconditioner, relative to the right side's. Returns (largest number of iterations, largest residual).
     """
     cdef wires_lines l
@@ -156,7 +156,7 @@ def solve(const double[:, ::1] g not None, double word, double bit, const double
     threads = min(threads, <int>min(vectors, 1024))
     l.g, l.rows, l.columns, l.word, l.bit = &g[0, 0], rows, columns, word, bit
     l.left_end, l.right_end, l.bottom_end, l.top_end = &left[0], &right[0], &bottom[0], &top[0]
-    l.rigid, l.strong = word == 0, largest > word
+    l.rigid, l.strong = word == INFINITY, largest > word
     l.device = wires_new(3 * cells + size)
     cdef double *memory = wires_new(threads * room)
     cdef double[::1] residuals = memoryview(bytearray(8 * vectors)).cast("d")
@@ -177,7 +177,7 @@ def solve(const double[:, ::1] g not None, double word, double bit, const double
     finally:
         free(memory)
         free(l.device)
-    return max(abs(n) for n in steps), max(residuals)
+    return max(n if n >= 0 else -1 - n for n in steps), max(residuals)
 
 
 cdef int _vector(const wires_lines *l, const double *drive, double *currents, double *x, double *y, double *work,

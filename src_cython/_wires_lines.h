@@ -13,7 +13,7 @@
 typedef struct {
     const double *g;           /* (rows, columns), siemens */
     ptrdiff_t rows, columns;
-    double word, bit;          /* a whole wire between two cross-points; word 0: a word line is one node (`rigid`) */
+    double word, bit;          /* a whole wire between two cross-points; an infinite `word` makes a line one node (`rigid`) */
     const double *left_end, *right_end;  /* (rows), siemens from the line's end to its driver, 0 if open */
     const double *bottom_end, *top_end;  /* (columns), to the sense amplifier */
     int rigid, strong;         /* strong: some devices conduct better than a wire */
@@ -305,6 +305,7 @@ static int wires_solve(const wires_lines *l, const double *drive, double *x, dou
     double scale = 0, before = INFINITY, rz = 0;
     int steps = 0;
     memset(p, 0, sizeof(double) * (size_t)size);
+    memset(s, 0, sizeof(double) * (size_t)l->columns); /* read as what stands above the first row */
     for (int round = 0; round < 4; round++) { /* a new round starts from the true residual */
         wires_operator(l, x, drive, q, scratch);
         memset(r, 0, sizeof(double) * (size_t)size);

@@ -129,11 +129,18 @@ static int wires_cut(wires_span s, wires_span half[2])
 
 static ptrdiff_t wires_size(wires_span s) { return (s.r1 - s.r0) * (s.c1 - s.c0); }
 
+/* Threads pay from about a millisecond of work on. */
+static int wires_threads(int threads, ptrdiff_t nodes, ptrdiff_t panels)
+{
+    return 16.0 * (double)nodes * 4 * (double)panels * (double)panels > 3e7 ? threads : 1;
+}
+
 static wires_block wires_merge(wires_tree *t, wires_span span, wires_block first, wires_block second, int vertical,
                                int threads)
 {
     wires_block b = wires_empty(t->array, span);
     wires_seam seam = {{&first, &second}, {0, 0}, 0, 0, NULL, NULL, NULL, 0};
+    threads = wires_threads(threads, first.side[vertical ? WIRES_BOTTOM : WIRES_RIGHT], b.panels);
     if (wires_open(&seam, vertical, threads) == 0 && (b.m = wires_new(b.panels * b.step)) != NULL)
         wires_joined(&seam, b.panels, 0, b.panels, 1, b.m, b.step, threads);
     wires_close(&seam);

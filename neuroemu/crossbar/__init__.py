@@ -7,6 +7,7 @@ from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .wires import Solution, Wires, solve, transfer
 
 __all__ = [
     "Adc",
@@ -31,7 +32,11 @@ __all__ = [
     "PercentileRange",
     "PulseWidth",
     "RowDriver",
+    "Solution",
+    "Wires",
     "ideal",
     "noise_budget",
     "read_per_device",
+    "solve",
+    "transfer",
 ]

@@ -101,4 +101,5 @@ def solve(g, word, bit, left, right, bottom, top, drive, *, rounds=3):
     out = currents_out(voltages)
     by_node = voltages[:, node].astype(float)
     words, bits = (by_node[:, k * cells : (k + 1) * cells].reshape(-1, rows, columns) for k in (0, 1))
-    return -out[:, ends[rows:]].astype(float), words, bits, out[:, ends[:rows]].astype(float)
+    into, supplied = -out[:, ends[rows:]], out[:, ends[:rows]]
+    return into.astype(float, order="C"), words, bits, supplied.astype(float, order="C")
