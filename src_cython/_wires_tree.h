@@ -242,7 +242,7 @@ static int wires_transfer(const wires_array *a, double *out, int threads)
     wires_tree tree = {a, threads, NULL, NULL, 0, 0};
     const ptrdiff_t size = wires_size(all);
     int failed = 0;
-    if (threads > 1 && size > 64) {
+    if (threads > 1 && size > 256) { /* below 128 x 128, threads cost more than they save */
         const ptrdiff_t most = size / (8 * threads) > 4 ? size / (8 * threads) : 4;
         tree.spans = (wires_span *)malloc(sizeof(wires_span) * (size_t)size);
         if (!tree.spans) return -1;

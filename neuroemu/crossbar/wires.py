@@ -184,40 +184,40 @@ def solve(
     if volts.ndim not in (1, 2) or volts.shape[-1] != len(g):
         raise InputError(f"solve: voltages have shape {volts.shape}; give (B, {len(g)}) or ({len(g)},)")
     drive = volts.reshape(-1, len(g))
-    masks = np.broadcast_to(_driven(driven, drive.shape, "solve"), drive.shape)
+    masks = _driven(driven, drive.shape, "solve")
     one = _full if full else _currents
-    kinds, which = np.unique(masks, axis=0, return_inverse=True)
-    parts = [(np.flatnonzero(which.ravel() == k), one(g, drive[which.ravel() == k], wires, mask, threads))
-             for k, mask in enumerate(kinds)]  # fmt: skip
-    if not full:
-        return _gather([(rows, part) for rows, part in parts], (len(drive), g.shape[1])).reshape(
-            *volts.shape[:-1], g.shape[1]
-        )
-    fields = {}
-    for name in Solution.__dataclass_fields__:
-        values = [(rows, getattr(part, name)) for rows, part in parts]
-        shape = {"currents": (g.shape[1],), "supply_currents": (len(g),)}.get(name, g.shape if "vol" in name else ())
-        joined = _gather(values, (len(drive), *shape))
-        fields[name] = joined if volts.ndim == 2 else joined[0]
-    return Solution(**fields)
+    if masks.ndim == 1:
+        answer = one(g, drive, wires, masks, threads)
+    else:  # each set of driven lines is another circuit
+        kinds, which = np.unique(masks, axis=0, return_inverse=True)
+        chosen = [np.flatnonzero(which.ravel() == k) for k in range(len(kinds))]
+        answers = [one(g, drive[rows], wires, kind, threads) for rows, kind in zip(chosen, kinds, strict=True)]
+        answer = _gather(chosen, answers)
+    return answer if volts.ndim == 2 else _first(answer)
 
 
-def _gather(parts, shape):
-    out = np.zeros(shape)
-    for rows, values in parts:
-        out[rows] = values
-    return out
+def _gather(chosen, answers):
+    """Answers for chosen vectors, in the order of all vectors."""
+    order = np.argsort(np.concatenate(chosen))
+    if isinstance(answers[0], np.ndarray):
+        return np.concatenate(answers)[order]
+    columns = zip(*(vars(answer).values() for answer in answers), strict=True)
+    return Solution(*(np.concatenate(values)[order] for values in columns))
+
+
+def _first(answer):
+    return answer[0] if isinstance(answer, np.ndarray) else Solution(*(value[0] for value in vars(answer).values()))
 
 
 def _conductance(value, who, dimensions) -> np.ndarray:
     """Conductances as float64; infinity is allowed."""
     array = np.asarray(value)
-    if array.dtype.kind == "f":
-        shorts = np.isposinf(array)
+    if array.dtype == np.float64 and array.size and array.min() >= 0:  # no NaN either
+        checked = array
+    else:
+        shorts = np.isposinf(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         checked = _checks.finite_array(np.where(shorts, 0, array), who=who, name="conductance", dtype=np.float64)
         checked = np.where(shorts, np.inf, checked)
-    else:
-        checked = _checks.finite_array(value, who=who, name="conductance", dtype=np.float64)
     if checked.ndim not in dimensions or 0 in checked.shape[-2:]:
         shapes = " or ".join({2: "(R, C)", 3: "(N, R, C)"}[n] for n in dimensions)
         raise InputError(

@@ -69,9 +69,9 @@ def test_each_entry_of_the_operator_is_exact_not_only_the_large_ones(kernel):
 @pytest.mark.parametrize("kernel", MODULES, ids=BUILDS)
 def test_threads_and_stacks_change_no_bit(kernel):
     rng = np.random.default_rng(2)
-    stack = np.stack([devices("shorts and opens", (150, 170), rng) for _ in range(3)])
-    ends = np.full(150, 0.4), np.zeros(150), np.full(170, 0.5), np.zeros(170)
-    drive = rng.uniform(0, 1, (3, 150))
+    stack = np.stack([devices("shorts and opens", (160, 170), rng) for _ in range(3)])
+    ends = np.full(160, 0.4), np.zeros(160), np.full(170, 0.5), np.zeros(170)
+    drive = rng.uniform(0, 1, (3, 160))
     alone, together, threaded = np.empty((3, *stack.shape))
     one, two = np.empty((2, 3, 170))
     for g, out in zip(stack, alone, strict=True):
