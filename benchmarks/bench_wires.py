@@ -3,8 +3,8 @@
     python benchmarks/bench_wires.py [largest size, default 1024]
 
 Arrays of n x n devices of 10 to 100 kOhm, 2 Ohm wires. Medians of CPU time of one thread, the contenders taking turns,
-so that other load on the machine hits all alike. "one vector" is conjugate gradients through the public `solve`; the
-matrix products are NumPy's, for scale; "sparse LU" is one vector by scipy.sparse.linalg.spsolve on the same network, up
+so that other load on the machine hits all alike. "one vector" is conjugate gradients through the public `solve`, and
+"sinh cell" the same with device=Sinh(3.0) and up to 1 V; the matrix products are NumPy's, for scale; "sparse LU" is one vector by scipy.sparse.linalg.spsolve on the same network, up
 to 256. The error is that of I = V @ T beside the reference (sparse LU with the residual corrected in extended
 precision), relative to the largest current, up to 256; above, beside conjugate gradients. Memory is the growth of the
 largest resident size by one `transfer` in a process of its own (Linux). The last column is the wall time of T with one
@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from neuroemu import kernels
-from neuroemu.crossbar import Wires, solve, transfer
+from neuroemu.crossbar import Sinh, Wires, solve, transfer
 from neuroemu.crossbar.wires import _circuit
 from neuroemu.kernels import wires_reference
 
@@ -73,10 +73,11 @@ def row(n, unit):
     calls = [
         lambda: transfer(g, WIRES, threads=1),
         lambda: solve(g, volts, WIRES, threads=1),
+        lambda: solve(g, volts, WIRES, device=Sinh(3.0), threads=1),
         lambda: g @ g,
         lambda: single @ single,
     ]
-    operator, vector, double, _ = medians(calls, max(3, min(31, 2**24 // n**2 // 8)))
+    operator, vector, curved, double, _ = medians(calls, max(3, min(31, 2**24 // n**2 // 8)))
     lu, currents = "", solve(g, volts, WIRES)
     if n <= LARGEST_LU:
         lu = f"{medians([lambda: sparse_lu(g, volts[0])], 1)[0]:.0f}"
@@ -89,7 +90,7 @@ def row(n, unit):
         memory = f"{int(subprocess.run(code, capture_output=True, text=True, check=True).stdout) / 1024:.0f}"
     two = medians([lambda k=k: transfer(g, WIRES, threads=k) for k in (1, 2)], 3, time.perf_counter)
     return (
-        f"| {n} | {operator:.3g} | {vector:.3g} | {double:.3g} | {operator / double:.0f} | {operator / unit:.2g} "
+        f"| {n} | {operator:.3g} | {vector:.3g} | {curved / vector:.1f} | {double:.3g} | {operator / double:.0f} | {operator / unit:.2g} "
         f"| {lu} | {error:.0e} | {ideal:.0%} | {memory} | {two[0] / two[1]:.2f} |"
     )
 
@@ -105,8 +106,11 @@ def main():
         unit_matrix = np.random.default_rng(0).random((1024, 1024), np.float32)
         unit = medians([lambda: unit_matrix @ unit_matrix], 9)[0]
         print(f"A float32 product of 1024 x 1024: {unit:.1f} ms. Times in milliseconds, memory in MB.\n")
-        print("| n | T | one vector | float64 n x n x n | T / that | T / float32 1024 | sparse LU | error ", end="")
-        print("| ideal product is wrong by | memory | 2 threads |\n|---|---|---|---|---|---|---|---|---|---|---|")
+        print(
+            "| n | T | one vector | sinh cell / that | float64 n x n x n | T / that | T / float32 1024 | sparse LU | error ",
+            end="",
+        )
+        print("| ideal product is wrong by | memory | 2 threads |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
         for n in SIZES:
             if n <= largest:
                 print(row(n, unit), flush=True)

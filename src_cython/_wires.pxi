@@ -56,7 +56,8 @@ cdef extern from "_wires_lines.h" nogil:
         double *f
         double *e
     void wires_factor(const wires_lines *, double *)
-    int wires_solve(const wires_lines *, const double *, double *, double *, double *, double, int, double *)
+    int wires_solve(const wires_lines *, const double *, const double *, double *, double *, double *, double, double,
+                    int, double *, double *)
 
 
 cdef int _check(Py_ssize_t rows, Py_ssize_t columns, const double[::1] left, const double[::1] right,
@@ -65,6 +66,12 @@ cdef int _check(Py_ssize_t rows, Py_ssize_t columns, const double[::1] left, con
         raise ValueError(f"wires kernel: an array of {rows} x {columns} is empty")
     if left.shape[0] != rows or right.shape[0] != rows or bottom.shape[0] != columns or top.shape[0] != columns:
         raise ValueError("wires kernel: left and right need one value a row, bottom and top one a column")
+    return 0
+
+
+cdef int _check_nodes(const double[:, :, ::1] a, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns) except -1:
+    if a is not None and (a.shape[0] != vectors or a.shape[1] != rows or a.shape[2] != columns):
+        raise ValueError("wires kernel: words, bits and source are (vectors, rows, columns)")
     return 0
 
 
@@ -125,68 +132,94 @@ cdef int _one(const wires_array *shared, const double *g, double *out, int threa
     return wires_transfer(&a, out, threads)
 
 
-def solve(const double[:, ::1] g not None, double word, double bit, const double[::1] left not None,
+def solve(const double[:, :, ::1] g not None, double word, double bit, const double[::1] left not None,
           const double[::1] right not None, const double[::1] bottom not None, const double[::1] top not None,
           const double[:, ::1] drive not None, double[:, ::1] currents not None, double[:, :, ::1] words=None,
-          double[:, :, ::1] bits=None, *, double tolerance, int most, int threads=1):
+          double[:, :, ::1] bits=None, *, double tolerance, int most, const double[:, :, ::1] source=None,
+          bint warm=False, double enough=0, double[::1] starts=None, int threads=1):
     """currents (B, C) at the ends of the bit lines for voltages `drive` (B, R), one vector after another.
 
-    As transfer(), except that word may be infinite, so that a word line is one node; then each device must be finite,
-    and left + right too. words, bits: (B, R, C) or None, voltages of the nodes. tolerance: of the residual, in the norm of the
-    preconditioner, relative to the right side's. Returns (largest number of iterations, largest residual).
+    As transfer(), except that g may be (1, R, C) or one array for each vector, and that word may be infinite, so that a
+    word line is one node; then each device must be finite, and left + right too, and source None. words, bits:
+    (B, R, C) or None, voltages of the nodes; with `warm`, bits holds start values. source: (B, R, C), amperes beside
+    each device from its word line to its bit line. tolerance: of the residual, in the norm of the preconditioner,
+    relative to that of the start values, which `starts` (B) receives; vectors where that is at most `enough` are left
+    as they are. Returns (largest number of iterations, largest
+    residual).
     """
     cdef wires_lines l
-    cdef Py_ssize_t rows = g.shape[0], columns = g.shape[1], size = rows * columns, vectors = drive.shape[0], b, j
-    cdef Py_ssize_t cells = (rows + 3) // 4 * 4 * columns, room = 5 * size + 12 * columns + 64
-    cdef double largest = 0
+    cdef Py_ssize_t rows = g.shape[1], columns = g.shape[2], size = rows * columns, vectors = drive.shape[0], b, j
+    cdef Py_ssize_t cells = (rows + 3) // 4 * 4 * columns, kinds = g.shape[0]
+    cdef Py_ssize_t factors = 3 * cells + size, room = factors + 5 * size + 12 * columns + 64
     _check(rows, columns, left, right, bottom, top)
-    if drive.shape[1] != rows or currents.shape[0] != vectors or currents.shape[1] != columns:
-        raise ValueError("wires kernel: drive is (vectors, rows) and currents (vectors, columns)")
-    if (words is None) != (bits is None):
+    if (kinds != 1 and kinds != vectors) or drive.shape[1] != rows or currents.shape[0] != vectors \
+            or currents.shape[1] != columns:
+        raise ValueError("wires kernel: g is (1 or vectors, rows, columns), drive (vectors, rows), currents (vectors, "
+                         "columns)")
+    if (words is None) != (bits is None) or (warm and bits is None):
         raise ValueError("wires kernel: give both words and bits, or neither")
-    if words is not None:
-        for j in range(3):
-            if words.shape[j] != (vectors, rows, columns)[j] or bits.shape[j] != (vectors, rows, columns)[j]:
-                raise ValueError("wires kernel: words and bits are (vectors, rows, columns)")
+    _check_nodes(words, vectors, rows, columns)
+    _check_nodes(bits, vectors, rows, columns)
+    _check_nodes(source, vectors, rows, columns)
+    if starts is not None and starts.shape[0] != vectors:
+        raise ValueError("wires kernel: starts has one value a vector")
     if vectors == 0:
         return 0, 0.0
-    for b in range(rows):
-        for j in range(columns):
-            largest = max(largest, g[b, j])
     threads = min(threads, <int>min(vectors, 1024))
-    l.g, l.rows, l.columns, l.word, l.bit = &g[0, 0], rows, columns, word, bit
+    l.rows, l.columns, l.word, l.bit, l.rigid = rows, columns, word, bit, word == INFINITY
     l.left_end, l.right_end, l.bottom_end, l.top_end = &left[0], &right[0], &bottom[0], &top[0]
-    l.rigid, l.strong = word == INFINITY, largest > word
-    l.device = wires_new(3 * cells + size)
+    cdef double *shared = wires_new(factors + 12 * columns)
     cdef double *memory = wires_new(threads * room)
-    cdef double[::1] residuals = memoryview(bytearray(8 * vectors)).cast("d")
+    cdef double[:, ::1] norms = memoryview(bytearray(16 * vectors)).cast("B").cast("d", (2, vectors))
     cdef int[::1] steps = memoryview(bytearray(4 * vectors)).cast("i")
     cdef double *none = NULL
+    cdef const double *device = &g[0, 0, 0]
+    cdef const double *beside = NULL
+    if source is not None:
+        beside = &source[0, 0, 0]
     cdef double *x = none if bits is None else &bits[0, 0, 0]
     cdef double *y = none if words is None else &words[0, 0, 0]
     try:
-        if l.device == NULL or memory == NULL:
+        if shared == NULL or memory == NULL:
             raise MemoryError(f"solve of a {rows} x {columns} array")
-        l.h, l.f, l.e = l.device + cells, l.device + 2 * cells, l.device + 3 * cells
-        with nogil:
-            wires_factor(&l, memory)
+        if kinds == 1:
+            with nogil:
+                _factor(&l, device, shared, shared + factors)
         for b in prange(vectors, nogil=True, schedule="dynamic", num_threads=threads):
-            steps[b] = _vector(&l, &drive[b, 0], &currents[b, 0], x + b * size if x != NULL else NULL,
-                               y + b * size if y != NULL else NULL, memory + threadid() * room, tolerance, most,
-                               &residuals[b])
+            steps[b] = _vector(&l, device + b * size if kinds > 1 else NULL, &drive[b, 0],
+                               beside + b * size if beside != NULL else NULL, &currents[b, 0],
+                               x + b * size if x != NULL else NULL, y + b * size if y != NULL else NULL,
+                               memory + threadid() * room, warm, tolerance, enough, most, &norms[0, b], &norms[1, b])
     finally:
         free(memory)
-        free(l.device)
-    return max(n if n >= 0 else -1 - n for n in steps), max(residuals)
+        free(shared)
+    if starts is not None:
+        starts[:] = norms[1]
+    return max(n if n >= 0 else -1 - n for n in steps), max(norms[0])
 
 
-cdef int _vector(const wires_lines *l, const double *drive, double *currents, double *x, double *y, double *work,
-                 double tolerance, int most, double *residual) noexcept nogil:
+cdef void _factor(wires_lines *l, const double *g, double *place, double *scratch) noexcept nogil:
+    cdef Py_ssize_t cells = (l.rows + 3) // 4 * 4 * l.columns, i
+    l.g, l.device, l.h, l.f, l.e = g, place, place + cells, place + 2 * cells, place + 3 * cells
+    l.strong = 0
+    for i in range(l.rows * l.columns):
+        l.strong |= g[i] > l.word
+    wires_factor(l, scratch)
+
+
+cdef int _vector(const wires_lines *shared, const double *g, const double *drive, const double *source,
+                 double *currents, double *x, double *y, double *work, bint warm, double tolerance, double enough,
+                 int most, double *residual, double *start) noexcept nogil:
+    cdef wires_lines l = shared[0]
     cdef Py_ssize_t j, size = l.rows * l.columns, last = size - l.columns
+    if g != NULL:
+        _factor(&l, g, work, work + (l.rows + 3) // 4 * 12 * l.columns + size)
+        work += (l.rows + 3) // 4 * 12 * l.columns + size
     if x == NULL:
         x = work
-    memset(x, 0, size * sizeof(double))
-    cdef int steps = wires_solve(l, drive, x, y, work + size, tolerance, most, residual)
+    if not warm:
+        memset(x, 0, size * sizeof(double))
+    cdef int steps = wires_solve(&l, drive, source, x, y, work + size, tolerance, enough, most, residual, start)
     for j in range(l.columns):
         currents[j] = l.bottom_end[j] * x[last + j] + l.top_end[j] * x[j]
     return steps

@@ -141,15 +141,16 @@ static void wires_factor(const wires_lines *l, double *scratch)
         }
 }
 
-/* Four word lines under the bit-line voltages v and the drivers' voltages (NULL: 0 V).
- * out: their own voltages, or the currents from the bit lines into the devices. scratch: 4 doubles a column. */
+/* Four word lines under the bit-line voltages v, the drivers' voltages and the current sources beside the devices
+ * (NULL: 0 V, 0 A). out: their own voltages, or the currents from the bit lines into the devices and sources.
+ * scratch: 4 doubles a column. */
 WIRES_INLINE void wires_words(const wires_lines *l, ptrdiff_t group, const double *v, const double *drive,
-                              const int currents, const int strong, double *out, double *scratch)
+                              const double *source, const int currents, const int strong, double *out, double *scratch)
 {
     const ptrdiff_t rows = wires_height(l, group), n = l->columns, at = 4 * group * n;
     const double *h = l->h + at, *f = l->f + at, *device = l->device + at;
     const wires_v word = wires_all(l->word);
-    wires_v t[4], z = wires_all(0.0), y = z, driven = z;
+    wires_v t[4], z = wires_all(0.0), y = z, driven = z, leaving[4] = {z, z, z, z};
     if (drive) {
         driven = wires_ends(drive + 4 * group, rows);
         z = driven * wires_ends(l->left_end + 4 * group, rows) / word;
@@ -158,7 +159,9 @@ WIRES_INLINE void wires_words(const wires_lines *l, ptrdiff_t group, const doubl
     const wires_v first = z, last = y;
     for (ptrdiff_t j = 0; j < n; j += 4) {
         wires_get(v + at, n, rows, j, t);
+        if (source) wires_get(source + at, n, rows, j, leaving);
         for (int c = 0; c < 4 && j + c < n; c++) {
+            if (source) z -= leaving[c] / word;
             z = wires_fma(wires_load(f + 4 * (j + c)), z, wires_load(h + 4 * (j + c)) * t[c]);
             wires_store(scratch + 4 * (j + c), z);
         }
@@ -166,6 +169,7 @@ WIRES_INLINE void wires_words(const wires_lines *l, ptrdiff_t group, const doubl
     for (ptrdiff_t j = (n - 1) / 4 * 4; j >= 0; j -= 4) {
         wires_v q[4];
         if (currents) wires_get(v + at, n, rows, j, t);
+        if (currents && source) wires_get(source + at, n, rows, j, leaving);
         for (int c = n - j < 4 ? (int)(n - j) - 1 : 3; c >= 0; c--) {
             const wires_v after = y;
             y = wires_fma(wires_load(f + 4 * (j + c)), y, wires_load(scratch + 4 * (j + c)));
@@ -180,8 +184,10 @@ WIRES_INLINE void wires_words(const wires_lines *l, ptrdiff_t group, const doubl
                 wires = k > 0 ? word * (y - before) : left * y - first * word;
                 wires += k < n - 1 ? word * (y - after) : right * y - last * word;
                 const wires_mask good = g > word;
+                if (source) wires += leaving[c];
                 q[c] = (wires_v)((good & (wires_mask)wires) | (~good & (wires_mask)weak));
             }
+            if (currents && source) q[c] -= leaving[c];
         }
         wires_put(out + at, n, rows, j, q);
     }
@@ -211,13 +217,15 @@ static void wires_words_rigid(const wires_lines *l, ptrdiff_t group, const doubl
     }
 }
 
-static void wires_four_words(const wires_lines *l, ptrdiff_t group, const double *v, const double *drive, int currents,
-                             double *out, double *scratch)
+static void wires_four_words(const wires_lines *l, ptrdiff_t group, const double *v, const double *drive,
+                             const double *source, int currents, double *out, double *scratch)
 {
     if (l->rigid) wires_words_rigid(l, group, v, drive, currents, out);
-    else if (!currents) wires_words(l, group, v, drive, 0, 0, out, scratch);
-    else if (l->strong) wires_words(l, group, v, drive, 1, 1, out, scratch);
-    else wires_words(l, group, v, drive, 1, 0, out, scratch);
+    else if (!currents) wires_words(l, group, v, drive, source, 0, 0, out, scratch);
+    else if (drive && l->strong) wires_words(l, group, v, drive, source, 1, 1, out, scratch);
+    else if (drive) wires_words(l, group, v, drive, source, 1, 0, out, scratch);
+    else if (l->strong) wires_words(l, group, v, NULL, NULL, 1, 1, out, scratch);
+    else wires_words(l, group, v, NULL, NULL, 1, 0, out, scratch);
 }
 
 /* q[i] += the currents that leave row i of the bit lines through their wires. Returns v . q. */
@@ -240,11 +248,12 @@ WIRES_INLINE double wires_bits(const wires_lines *l, ptrdiff_t i, const double *
 }
 
 /* q = all the currents out of the bit lines' nodes, group by group from the bottom. Returns v . q. */
-static double wires_operator(const wires_lines *l, const double *v, const double *drive, double *q, double *scratch)
+static double wires_operator(const wires_lines *l, const double *v, const double *drive, const double *source,
+                             double *q, double *scratch)
 {
     double dot = 0;
     for (ptrdiff_t group = (l->rows + 3) / 4 - 1; group >= 0; group--) {
-        wires_four_words(l, group, v, drive, 1, q, scratch);
+        wires_four_words(l, group, v, drive, source, 1, q, scratch);
         for (ptrdiff_t i = 4 * group; i < 4 * group + wires_height(l, group); i++) dot += wires_bits(l, i, v, q);
     }
     return dot;
@@ -294,41 +303,48 @@ static void wires_up(const wires_lines *l, double beta, double *p, double *s)
     }
 }
 
-/* Solve for the bit-line voltages x (zero before), then the word-line voltages y. work: 4 * rows * columns and
- * 4 doubles a column. Residuals are in the norm of the preconditioner, relative to that of x = 0. Returns the number of
- * iterations, negative if the residual (left in *residual) is above the tolerance. */
-static int wires_solve(const wires_lines *l, const double *drive, double *x, double *y, double *work, double tolerance,
-                       int most, double *residual)
+/* Solve for the bit-line voltages x (start values in), then the word-line voltages y. source: (rows, columns) or NULL,
+ * amperes beside each device from its word line to its bit line. work: 4 * rows * columns and 4 doubles a column.
+ * Residuals are in the norm of the preconditioner: *start, that of the start values, and *residual, the last one over
+ * *start. Nothing is done where *start is at most `enough`. A loose tolerance is not checked again with the true
+ * residual. Returns the number of iterations, negative if *residual is above the tolerance. */
+static int wires_solve(const wires_lines *l, const double *drive, const double *source, double *x, double *y,
+                       double *work, double tolerance, double enough, int most, double *residual, double *start)
 {
     const ptrdiff_t size = l->rows * l->columns;
     double *r = work, *p = work + size, *q = work + 2 * size, *s = work + 3 * size, *scratch = work + 4 * size;
     double scale = 0, before = INFINITY, rz = 0;
+    const double loose = tolerance > 1e-9 ? 1 : 0.1;
     int steps = 0;
     memset(p, 0, sizeof(double) * (size_t)size);
     memset(s, 0, sizeof(double) * (size_t)l->columns); /* read as what stands above the first row */
     for (int round = 0; round < 4; round++) { /* a new round starts from the true residual */
-        wires_operator(l, x, drive, q, scratch);
+        wires_operator(l, x, drive, source, q, scratch);
         memset(r, 0, sizeof(double) * (size_t)size);
         rz = wires_down(l, 1.0, p, q, p, r, s); /* p is zero, so only r and s change */
-        if (round == 0) scale = rz;
-        *residual = scale > 0 ? sqrt(rz / scale) : 0;
+        if (round == 0) scale = rz, *start = sqrt(rz);
+        *residual = sqrt(rz) > enough && scale > 0 ? sqrt(rz / scale) : 0;
         if (*residual <= tolerance || (round > 0 && *residual > 0.25 * before)) break;
         before = *residual;
         double beta = 0;
         while (steps < most) {
             wires_up(l, beta, p, s);
-            const double curvature = wires_operator(l, p, NULL, q, scratch);
+            const double curvature = wires_operator(l, p, NULL, NULL, q, scratch);
             if (!(curvature > 0)) break;
             const double old = rz;
             rz = wires_down(l, rz / curvature, p, q, x, r, s);
             steps++;
-            if (!(rz > 0.01 * tolerance * tolerance * scale)) break;
+            if (!(rz > loose * loose * tolerance * tolerance * scale)) break;
             beta = rz / old;
         }
         memset(p, 0, sizeof(double) * (size_t)size);
+        if (loose == 1) {
+            *residual = sqrt(rz / scale);
+            break;
+        }
     }
-    if (y)
-        for (ptrdiff_t group = 0; group < (l->rows + 3) / 4; group++) wires_four_words(l, group, x, drive, 0, y, scratch);
+    for (ptrdiff_t group = 0; y && group < (l->rows + 3) / 4; group++)
+        wires_four_words(l, group, x, drive, source, 0, y, scratch);
     return *residual <= tolerance ? steps : -1 - steps;
 }
 

@@ -3,6 +3,7 @@
 from .budget import NoiseBudget, noise_budget
 from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
+from .conduction import Conduction, IvTable, Ohmic, Resistor, Selector, Series, Sinh, Transistor
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
@@ -18,6 +19,7 @@ __all__ = [
     "BitSliced",
     "CellMapping",
     "ColumnConverter",
+    "Conduction",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
@@ -25,14 +27,21 @@ __all__ = [
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "IvTable",
     "MinMaxRange",
     "MseRange",
     "NoiseBudget",
     "OffsetColumn",
+    "Ohmic",
     "PercentileRange",
     "PulseWidth",
+    "Resistor",
     "RowDriver",
+    "Selector",
+    "Series",
+    "Sinh",
     "Solution",
+    "Transistor",
     "Wires",
     "ideal",
     "noise_budget",

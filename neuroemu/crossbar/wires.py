@@ -19,7 +19,8 @@ import numpy as np
 
 from .. import _checks, kernels
 from ..errors import ConvergenceError, InputError
-from . import zero_wires
+from . import newton, zero_wires
+from .conduction import Conduction
 
 SMALLEST, LARGEST = 1e-9, 1e12  # ohm; between them no product of conductances leaves the range of float64
 MOST_ITERATIONS = 5000
@@ -143,7 +144,14 @@ def transfer(conductance, wires: Wires, *, driven=None, threads: int | None = No
 
 
 def solve(
-    conductance, voltages, wires: Wires, *, full: bool = False, driven=None, threads: int | None = None
+    conductance,
+    voltages,
+    wires: Wires,
+    *,
+    full: bool = False,
+    device: Conduction | None = None,
+    driven=None,
+    threads: int | None = None,
 ) -> "np.ndarray | Solution":
     """Currents out of the bit lines for given voltages at the word lines, with all wire resistances.
 
@@ -155,6 +163,9 @@ def solve(
     wires : Wires
     full : bool
         Return a Solution: voltages of all nodes, and powers.
+    device : Conduction, optional
+        How a cell conducts at larger voltages: Sinh, IvTable, Series(Sinh(3.0), Transistor(...)) ... Default: I = G u.
+        Then `conductance` is finite, and the wires have a resistance (or nothing has: the ideal sum).
     driven : (R,) or (B, R) bool, optional
         False: this word line floats, and its voltage is not used. Default: all are driven.
     threads : int, optional
@@ -169,7 +180,7 @@ def solve(
     InputError
         As `transfer`.
     ConvergenceError
-        The voltages of a full solution were not found to 1e-12; the message has the residual.
+        The voltages of a full solution, or of nonlinear devices, were not found to 1e-12; the message has the residual.
 
     Notes
     -----
@@ -185,15 +196,23 @@ def solve(
         raise InputError(f"solve: voltages have shape {volts.shape}; give (B, {len(g)}) or ({len(g)},)")
     drive = volts.reshape(-1, len(g))
     masks = _driven(driven, drive.shape, "solve")
-    one = _full if full else _currents
+    if device is not None:
+        _check_nonlinear(g, wires, device)
     if masks.ndim == 1:
-        answer = one(g, drive, wires, masks, threads)
+        answer = _answer(g, drive, wires, masks, threads, full, device)
     else:  # each set of driven lines is another circuit
         kinds, which = np.unique(masks, axis=0, return_inverse=True)
         chosen = [np.flatnonzero(which.ravel() == k) for k in range(len(kinds))]
-        answers = [one(g, drive[rows], wires, kind, threads) for rows, kind in zip(chosen, kinds, strict=True)]
-        answer = _gather(chosen, answers)
+        parts = zip(chosen, kinds, strict=True)
+        answer = _gather(chosen, [_answer(g, drive[rows], wires, kind, threads, full, device) for rows, kind in parts])
     return answer if volts.ndim == 2 else _first(answer)
+
+
+def _answer(g, drive, wires, driven, threads, full, device):
+    if device is None:
+        return (_full if full else _currents)(g, drive, wires, driven, threads)
+    solution = _nonlinear(g, drive, wires, driven, device)
+    return solution if full else solution.currents
 
 
 def _gather(chosen, answers):
@@ -272,7 +291,14 @@ def _iterate(circuit, drive, threads, *nodes):
     """Conjugate gradients: the currents, the residual and the number of iterations. nodes: arrays for the voltages."""
     currents = np.empty((len(drive), circuit.g.shape[1]))
     steps, residual = kernels.wires.solve(
-        *circuit.arguments(), drive, currents, *nodes, tolerance=TOLERANCE, most=MOST_ITERATIONS, threads=threads
+        circuit.g[None],
+        *circuit.arguments()[1:],
+        drive,
+        currents,
+        *nodes,
+        tolerance=TOLERANCE,
+        most=MOST_ITERATIONS,
+        threads=threads,
     )
     return currents, residual, steps
 
@@ -292,7 +318,34 @@ def _full(g, drive, wires, driven, threads) -> Solution:
         supply = _supply(circuit, drive, words, bits)
     else:
         currents, words, bits, supply = zero_wires.solve(*circuit.arguments(), drive, who="solve")
-    return Solution(currents, supply, words, bits, *_powers(circuit, wires, drive, words, bits, supply))
+    devices = np.einsum("ij,bij->b", np.where(np.isinf(g), 0, g), (words - bits) ** 2)
+    return Solution(currents, supply, words, bits, *_powers(circuit, wires, drive, words, bits, supply, devices))
+
+
+def _check_nonlinear(g, wires, device):
+    _checks.instance(device, Conduction, who="solve", name="device")
+    if np.isinf(g).any():
+        raise InputError("solve: conductance is infinite somewhere; with device= give finite conductances")
+    if (wires.word_line == 0 or wires.bit_line == 0) and wires != Wires(0.0, 0.0, 0.0, 0.0, wires.drive, wires.readout):
+        raise InputError(
+            "solve: with device= either all resistances are 0 or neither word_line nor bit_line is; "
+            f"give {SMALLEST} ohm or more"
+        )
+
+
+def _nonlinear(g, drive, wires, driven, device) -> Solution:
+    circuit = _circuit(g, wires, driven)
+    drive = np.where(driven, drive, 0.0)
+    if wires.word_line == 0:
+        words = np.repeat(drive[:, :, None], g.shape[1], axis=2)
+        bits = np.zeros_like(words)
+        cells = device.branch(g, words)[0]
+        currents = cells.sum(1)
+    else:
+        currents, words, bits, cells = newton.solve(circuit, drive, device, iterations=MOST_ITERATIONS)
+    supply = np.where(driven, cells.sum(2), 0.0)
+    devices = (cells * (words - bits)).sum((1, 2))
+    return Solution(currents, supply, words, bits, *_powers(circuit, wires, drive, words, bits, supply, devices))
 
 
 def _supply(circuit, drive, words, bits):
@@ -303,9 +356,8 @@ def _supply(circuit, drive, words, bits):
     return np.where(weak & (circuit.left > 0), devices, ends)
 
 
-def _powers(circuit, wires, drive, words, bits, supply):
+def _powers(circuit, wires, drive, words, bits, supply, devices):
     """Power of the supply, in the devices, in the wires and in the ends, (B,) each."""
-    devices = np.einsum("ij,bij->b", np.where(np.isinf(circuit.g), 0, circuit.g), (words - bits) ** 2)
     along = np.zeros(len(drive))
     for conductance, voltages, axis in ((circuit.word, words, 2), (circuit.bit, bits, 1)):
         if np.isfinite(conductance):
