@@ -148,7 +148,9 @@ class _Part(Device):
         return cells if self.programming else replace(cells, conductance=np.asarray(target, np.float64))
 
     def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds) if self.drift else cells.conductance
+        if not self.programming and not self.drift:
+            return cells.conductance
+        return self.device.conductance(cells, seconds if self.drift else 0.0)  # at 0 s, lines that touch are seen
 
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds) if self.read_noise else np.zeros_like(cells.conductance)
