@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _streams
-from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
@@ -200,13 +199,7 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
 def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
     """Errors of the layer's row drivers; None where they are exact."""
     full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
-    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
-    if drivers is not None and chip.device.iv is not None:
-        raise InputError(
-            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
-            "Dac(noise=0, inl=0) or a device without an I-V curve"
-        )
-    return drivers
+    return drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
 
 
 def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:

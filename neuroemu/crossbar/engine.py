@@ -125,7 +125,7 @@ class LayerEngine:
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
         driver, rows = self._driver(part), x
         if self.conduction is not None:
-            driver, rows = {}, self.conduction.rows(self._codes(x), self.rows_per_tile)
+            driver, rows = {}, self.conduction.rows(self._put_out(part, x), self.rows_per_tile)
         _, driven = kernels.crossbar.mvm(
             part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
@@ -171,6 +171,17 @@ class LayerEngine:
         """Whole drive steps of what `convert` gets."""
         return x if self.inputs.splits else self.dac.steps(x, self.dac_scale)
 
+    def _put_out(self, part: Part, x: np.ndarray) -> np.ndarray:
+        """Drives of the rows of what `convert` gets, by the drivers' own levels."""
+        codes = self._codes(x)
+        if self.drivers is None or self.drivers.levels is None:
+            return codes
+        levels = self._rows_of(part, self.drivers.levels)
+        return levels[np.arange(len(levels)), codes.astype(np.intp) + self.drivers.limit]
+
+    def _rows_of(self, part: Part, table: np.ndarray) -> np.ndarray:
+        return table[part.tiles.start * self.rows_per_tile : part.tiles.stop * self.rows_per_tile]
+
     def _driver(self, part: Part) -> dict:
         """The kernel rounds inputs to drive steps, unless they come as planes of whole steps."""
         given = {"dac_scale": self.dac_scale, "dac_limit": self.dac.limit}
@@ -179,8 +190,7 @@ class LayerEngine:
         if self.drivers is None:
             return given
         whole = {"dac_scale": 1.0, "dac_limit": self.drivers.limit}  # planes fit as they are
-        rows = slice(part.tiles.start * self.rows_per_tile, part.tiles.stop * self.rows_per_tile)
-        table = None if self.drivers.levels is None else self.drivers.levels[rows]
+        table = None if self.drivers.levels is None else self._rows_of(part, self.drivers.levels)
         return (given or whole) | {"dac_noise": self.drivers.noise, "dac_table": table}
 
     def _converter(self, tables: Tables, weight: float) -> dict:
