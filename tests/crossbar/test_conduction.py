@@ -16,11 +16,14 @@ from neuroemu.crossbar import (
     CrossbarChip,
     Dac,
     DifferentialPair,
+    HeavyRows,
     IdealAdc,
     IdealDac,
     OffsetColumn,
     PulseWidth,
     Sar,
+    Significance,
+    noise_budget,
 )
 from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
 from neuroemu.devices import (
@@ -48,6 +51,7 @@ FREE = CostTable(
 SCHEMES = [Amplitude(), PulseWidth(), BitSerial(1), BitSerial(3), Amplitude("phases"), PulseWidth("phases")]
 SCHEMES += [BitSerial(1, "phases"), BitSerial(2, "phases")]
 MAPPINGS = [DifferentialPair(), OffsetColumn(), BitSliced(2), Averaged(3)]
+MAPPINGS += [DifferentialPair("two", scaling="column"), Significance((1, 8), correct=True)]
 
 
 def chip(device, **fields):
@@ -81,7 +85,7 @@ def from_currents(chip, network, x):
     full, top = chip.inputs.full_drive(largest), chip.mapping.top(max(layer.weight_grid.high, 1))
     unit = volts / full * (device.g_max - device.g_min) / top  # amperes of one column-sum unit
     scheme = scheme_of(chip, network, layer)
-    planes = scheme.split(x, planes_of(chip, network, layer))
+    planes = scheme.split(layout.driven(x), planes_of(chip, network, layer))
     total = 0.0
     for number, plane in enumerate(planes):
         columns = np.zeros((len(x), layout.levels.shape[1]))
@@ -113,7 +117,7 @@ def test_column_sums_are_those_of_the_devices_currents(device, scheme, signed):
     x = drives(network)
     assert (x.min() < -50) == signed and x.max() > 50
     for mapping in MAPPINGS:
-        built = chip(device, inputs=scheme, mapping=mapping)
+        built = chip(device, inputs=scheme, mapping=mapping, row_order=HeavyRows())
         expected = from_currents(built, network, x)
         read = engine(built, network).read(x[:, None, :], 0)[:, 0]
         np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
@@ -196,3 +200,14 @@ def test_wrappers_pass_the_curve_on():
         inner = cell if "Milo" not in repr(wrapped) else RramMilo2021()
         np.testing.assert_array_equal(wrapped.iv.current(1e-4, volts), inner.iv.current(1e-4, volts))
     assert cell.iv.effective_conductance(1e-4, 0.4) == pytest.approx(1e-4 * (1 - 0.25 * 0.16))
+
+
+def test_the_noise_budget_tells_the_curve_apart():
+    """I = G (V + b V^3) in PulseWidth: every sum is off by b v^2, and by nothing else here."""
+    network = dense(True)
+    x = np.random.default_rng(5).uniform(-1, 1, (20, 37)).astype(np.float32)
+    bent = chip(CubicCell(Ideal(), third=-0.4), inputs=PulseWidth())
+    row = noise_budget(network, bent, x, trials=1).errors["fc"]
+    assert row["I-V curve"] == pytest.approx(0.4 * 0.5**2, rel=1e-4)
+    assert row["together"] == row["I-V curve"] and row["programming"] == row["ADC"] == 0
+    assert "I-V curve" not in noise_budget(network, replace(bent, device=Ideal()), x, trials=1).errors["fc"]
