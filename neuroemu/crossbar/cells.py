@@ -157,7 +157,7 @@ class OffsetColumn(CellMapping):
     Notes
     -----
     Column sums hold the offset too, so on tall arrays they pass 2^24, beyond which float32 is not exact: with 8-bit
-    inputs that are half full scale on average, from about 1000 rows on.
+    inputs that are half full scale on average, from about 1000 rows on. `CrossbarChip(arithmetic="float64")` is exact.
     """
 
     scaling: str = "layer"
