@@ -36,7 +36,7 @@ def build_engine(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, known=_known(layout, tables), parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
     )  # fmt: skip
     if chip.compensation == "none":
         return built
@@ -83,6 +83,11 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
         unit=chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top,
     )  # fmt: skip
     return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
+
+
+def _known(layout: Layout, tables: Tables) -> np.ndarray | None:
+    """(T, M): what zero weights add to the outputs per drive step of each row tile, on the arrays that exist."""
+    return None if layout.zero is None else layout.outputs((tables.back != 0) * layout.zero)
 
 
 def _weights(chip, network, layer, layout: Layout, tiles, planes: int, *, key) -> Weights:

@@ -59,6 +59,7 @@ class LayerEngine:
     seed: int
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
+    known: np.ndarray | None = None  # (T, M), what zero weights add to outputs for each drive step of a row tile
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
@@ -69,6 +70,16 @@ class LayerEngine:
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
+        total = self._read_planes(x, first)
+        if self.known is not None:
+            starts = np.arange(0, x.shape[-1], self.rows_per_tile)
+            driven = np.add.reduceat(self.dac.steps(x, self.dac_scale), starts, axis=-1, dtype=np.float64)
+            for row_tile, known in enumerate(self.known):
+                total -= driven[..., row_tile, None] * known
+        return total
+
+    def _read_planes(self, x: np.ndarray, first: int) -> np.ndarray:
+        """Outputs before the digital side subtracts what it knows."""
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))
