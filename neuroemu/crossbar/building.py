@@ -36,7 +36,8 @@ def build_engine(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, known=_known(layout, tables), parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, known=_known(layout, tables),
+        parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
     )  # fmt: skip
     if chip.compensation == "none":
         return built
