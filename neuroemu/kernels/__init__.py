@@ -1,8 +1,9 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.crossbar`, `kernels.events` and `kernels.memristors` are extension modules, each built twice from one source:
-`_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build; NEUROEMU_ISA=base in the
-environment forces the portable one. The NumPy twins (`crossbar_reference` and so on) say what the kernels compute.
+`kernels.crossbar`, `kernels.binary`, `kernels.events` and `kernels.memristors` are extension modules, each built twice
+from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build;
+NEUROEMU_ISA=base in the environment forces the portable one. The NumPy twins (`crossbar_reference` and so on) say what
+the kernels compute.
 """
 
 import functools
@@ -11,7 +12,12 @@ import os
 
 from ..errors import InputError, MissingDependencyError
 
-_PARTS = {"crossbar": "analog crossbars", "events": "spiking cores", "memristors": "dynamic memristors"}
+_PARTS = {
+    "crossbar": "analog crossbars",
+    "binary": "crossbars of binary cells",
+    "events": "spiking cores",
+    "memristors": "dynamic memristors",
+}
 
 
 @functools.cache
