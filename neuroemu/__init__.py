@@ -9,6 +9,7 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, crossbar, datasets, devices, digital, errors, network, spiking
+from .ageing import ageing
 from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, save
 from .placement import Placement, place, run
@@ -25,6 +26,7 @@ __all__ = [
     "Placement",
     "Result",
     "Sweep",
+    "ageing",
     "calibrate",
     "chips",
     "compare",

@@ -9,6 +9,15 @@ from .errors import ArgumentTypeError, InputError
 from .result import Result, si
 from .sweeps import Sweep
 
+AGES = {
+    "1 s": 1.0,
+    "1 min": 60.0,
+    "1 h": 3600.0,
+    "1 day": 86400.0,
+    "1 month": 2.62e6,
+    "1 year": 3.15e7,
+    "10 years": 3.15e8,
+}  # s, ticks of `ageing`
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#545863", "#00798c", "#8d6a9f")
 
 
@@ -96,6 +105,20 @@ def sweep(sweeps, *, logarithmic: bool = False) -> Figure:
     axes.grid(alpha=0.3)
     if any(named):
         axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def ageing(sweeps) -> Figure:
+    """Accuracy against the time since programming, as `neuroemu.ageing` gives it; a line for each compensation."""
+    figure = sweep(sweeps, logarithmic=True)
+    (axes,) = figure.axes
+    named = sweeps if isinstance(sweeps, dict) else {"": sweeps}
+    times = [float(v) for one in named.values() for v in one.values]
+    shown = {name: t for name, t in AGES.items() if min(times) <= t <= max(times)}
+    if shown:
+        axes.set_xticks(list(shown.values()), list(shown), fontsize=8)
+        axes.minorticks_off()
+    axes.set_xlabel("time since programming")
     return figure
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._counts import Counts
+from ._counts import Counts, si
 from .energy import Energy
 
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
@@ -186,16 +186,6 @@ class Result:
         warned = "".join(f"<p>warning: {html.escape(w)}</p>" for w in self.warnings)
         caption = f"{html.escape(self.network_name)} on {html.escape(self.chip_name)}"
         return f"<table><caption>{caption}</caption>{cells}</table>{warned}"
-
-
-def si(value: float, unit: str) -> str:
-    """A number with three digits and an SI prefix: si(1.2e-6, "J") is "1.20 uJ"."""
-    if value == 0 or not np.isfinite(value):
-        return f"{value:g} {unit}"
-    power = min(4, max(-6, int(np.floor(np.log10(abs(value)) / 3))))
-    scaled = value / 10.0 ** (3 * power)
-    digits = max(0, 2 - int(np.floor(np.log10(abs(scaled)))))
-    return f"{scaled:.{digits}f} {'afpnum kMGT'[power + 6].strip()}{unit}"
 
 
 def percent_interval(middle, interval) -> str:

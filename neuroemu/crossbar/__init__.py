@@ -3,35 +3,67 @@
 from .budget import NoiseBudget, noise_budget
 from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
+from .compensation import (
+    BatchNorm,
+    ColumnAffine,
+    ColumnGain,
+    Compensation,
+    NoCompensation,
+    ReferenceColumns,
+    TileGain,
+)
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .oscillator import Cco
+from .programmed import ProgrammedChip, load_programmed, program
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
+    "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
+    "ColumnAffine",
     "ColumnConverter",
+    "ColumnGain",
+    "Compensation",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "Flash",
     "GivenRange",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "Measured",
     "MinMaxRange",
     "MseRange",
+    "NoCompensation",
     "NoiseBudget",
     "OffsetColumn",
     "PercentileRange",
+    "ProgrammedChip",
     "PulseWidth",
+    "Ramp",
+    "ReferenceColumns",
     "RowDriver",
+    "Sar",
+    "TileGain",
+    "Uniform",
     "ideal",
+    "load_programmed",
     "noise_budget",
+    "program",
     "read_per_device",
 ]

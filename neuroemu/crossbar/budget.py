@@ -15,8 +15,9 @@ from ..devices import Cells, Device
 from ..errors import PlacementError
 from ..network.graph import Network
 from ..network.integer import exact_multiply, run_integer
-from .building import build_engine
+from .building import engines_of, program_cells
 from .chip import CrossbarChip, ideal
+from .compensation import NoCompensation
 
 ALONE = ("programming", "drift", "read noise", "DAC", "ADC")
 EFFECTS = (*ALONE, "together", "compensated")
@@ -84,13 +85,9 @@ def noise_budget(
     total = {layer.name: dict.fromkeys(("exact", *EFFECTS), 0.0) for layer in network.weighted}
     for trial in range(trials):
         for effect, variant in _variants(chip).items():
-            engines = {
-                layer.name: build_engine(
-                    variant, network, layer, index=index, sampled=sampled.get(layer.name), seed=seed, trial=trial,
-                    threads=threads,
-                )
-                for index, layer in enumerate(network.weighted)
-            }  # fmt: skip
+            cells = program_cells(variant, network, seed=seed, trial=trial)
+            keys = {"made": (seed, trial), "seed": seed, "trial": trial}
+            engines = engines_of(variant, network, cells, sampled, threads=threads, **keys)
 
             def measure(layer, drive, first, engines=engines, effect=effect, count=trial == 0):
                 exact = exact_multiply(layer, drive, first).astype(np.float64)
@@ -117,7 +114,7 @@ def _variants(chip: CrossbarChip) -> dict[str, CrossbarChip]:
         "read noise": replace(perfect, device=_Part(chip.device, read_noise=True)),
         "DAC": replace(perfect, dac=chip.dac),
         "ADC": replace(perfect, adc=chip.adc),
-        "together": replace(chip, compensation="none"),
+        "together": replace(chip, compensation=NoCompensation()),
         "compensated": chip,
     }
 
@@ -149,5 +146,7 @@ class _Part(Device):
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds) if self.read_noise else np.zeros_like(cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )

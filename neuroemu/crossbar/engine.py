@@ -1,7 +1,8 @@
 """Engine: one programmed layer as the function that multiplies. Enter drives, leave digitised sums and event counts.
 
 The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - digital gain and offset - sum over row
-tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
+tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads. Cells
+of two levels driven by bits take a path of their own where that is exact, see `binary`.
 Nonlinear converters are looked up behind it, in codes that the kernel rounds 2^20 / L times finer.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 from .. import kernels
 from ..network import layers as L
 from . import mapping
+from .binary import BinaryPart
 from .cells import Layout
 from .converters import ColumnConverter, RowDriver
 from .inputs import InputScheme
@@ -48,7 +50,7 @@ class LayerEngine:
     layer: L.Weighted
     shape: tuple[int, ...]  # of the layer's output
     layout: Layout
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] | tuple[BinaryPart]
     rows_per_tile: int
     dac: RowDriver
     dac_scale: float
@@ -60,13 +62,27 @@ class LayerEngine:
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
     known: np.ndarray | None = None  # (T, M), what zero weights add to outputs for each drive step of a row tile
+    correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums (B, *shape) of `drive`, whose first input has index `first` in the run."""
         x = mapping.drive_rows(self.layer, drive)
         self.tally.vectors += x.shape[0] * x.shape[1]
-        return mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape)
+        return self.corrected(mapping.from_columns(self.layer, self.read(x, first) / self.dac_scale, self.shape))
+
+    def corrected(self, sums: np.ndarray) -> np.ndarray:
+        """Sums (B, *shape) behind the digital gain and offset of each output channel."""
+        if self.correction is None:
+            return sums
+        axis = self.channel_axis(self.layer, sums)
+        gain, offset = (np.expand_dims(v, tuple(range(1, sums.ndim - axis))) for v in self.correction)
+        return sums * gain + offset
+
+    @staticmethod
+    def channel_axis(layer: L.Weighted, sums: np.ndarray) -> int:
+        """Which axis of a layer's sums (B, ...) counts its outputs."""
+        return sums.ndim - 1 if isinstance(layer, L.Dense) else 1
 
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
@@ -80,6 +96,8 @@ class LayerEngine:
 
     def _read_planes(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs before the digital side subtracts what it knows."""
+        if isinstance(self.parts[0], BinaryPart):
+            return self.parts[0].read(self, x, first)
         if not self.inputs.splits:
             return self.layout.outputs(self._read_plane(x, first, 0))
         total = np.zeros((*x.shape[:2], self.layout.terms.shape[1]))

@@ -33,15 +33,29 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Trap:
+    """A part of the frozen noise that has two levels: full with probability `occupancy`, else empty.
+
+    share : float or array
+        Its part of the whole read variance.
+    """
+
+    share: float | np.ndarray
+    occupancy: float
+
+
+@dataclass(frozen=True)
 class ReadShares:
     """How the variance of read noise splits by time scale; the three shares sum to 1.
 
-    fresh: drawn anew at each read. slow: constant while one image is processed. frozen: constant over a session.
+    fresh: drawn anew at each read. slow: constant while one image is processed. frozen: constant over a session. Each
+    is a number, or an array where cells differ. `traps` are contained in `frozen`; all else is normal.
     """
 
-    fresh: float
-    slow: float
-    frozen: float
+    fresh: float | np.ndarray
+    slow: float | np.ndarray
+    frozen: float | np.ndarray
+    traps: tuple[Trap, ...] = ()
 
 
 class Device(ABC):
@@ -63,8 +77,13 @@ class Device(ABC):
         """Standard deviation of the conductance as read, all time scales together, in siemens."""
 
     @abstractmethod
-    def read_shares(self, seconds: float, *, image_seconds: float, session_seconds: float) -> ReadShares:
-        """How the read variance splits when an image takes `image_seconds` and a test set `session_seconds`."""
+    def read_shares(
+        self, seconds: float, *, image_seconds: float, session_seconds: float, cells: Cells | None = None
+    ) -> ReadShares:
+        """How the read variance splits when an image takes `image_seconds` and a test set `session_seconds`.
+
+        With `cells`, the split of each of them where they differ; without, one that stands for all.
+        """
 
 
 def stick(cells: Cells, where: np.ndarray, conductance: np.ndarray | float) -> Cells:

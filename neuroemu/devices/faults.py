@@ -48,7 +48,9 @@ def fault_map(
     Parameters
     ----------
     shape : tuple of int
-        (R, C) where lines or clusters are asked for; else any.
+        (..., R, C) where lines or clusters are asked for; else any. What stands in front are arrays that share the word
+        lines, as G+ and G-: an open row is open in all of them. Columns are drawn for each index of the first axis;
+        further axes in between, as devices in parallel, share them. Clusters do not reach from one array into another.
     generator : numpy Generator
     stuck_on, stuck_off : float, 0 to 1
         Probability that a cell is stuck at g_max, or at g_min.
@@ -66,7 +68,7 @@ def fault_map(
     Raises
     ------
     InputError
-        A share outside these limits, or a shape that is not (R, C) where it must be.
+        A share outside these limits, or a shape without rows and columns where they are needed.
 
     Notes
     -----
@@ -76,17 +78,22 @@ def fault_map(
     """
     shares = _shares(stuck_on, stuck_off, stuck_at)
     _check_lines(open_rows, open_columns, cluster_size, sum(shares))
-    if len(shape) != 2 and (open_rows or open_columns or cluster_size > 1):
-        raise InputError(f"fault_map: shape is {tuple(shape)}; open lines and clusters need rows and columns, (R, C)")
+    if len(shape) < 2 and (open_rows or open_columns or cluster_size > 1):
+        raise InputError(
+            f"fault_map: shape is {tuple(shape)}; open lines and clusters need rows and columns, (..., R, C)"
+        )
     codes = np.array([Fault.ON, Fault.OFF, *range(Fault.AT, Fault.AT + len(shares) - 2)], np.int8)
     if cluster_size > 1:
-        found = _clustered(shape, shares, codes, cluster_size, generator)
+        found = np.zeros(shape, np.int8)
+        for array in np.ndindex(shape[:-2]):
+            found[array] = _clustered(shape[-2:], shares, codes, cluster_size, generator)
     else:
         kind = np.searchsorted(np.cumsum(shares), generator.random(shape), side="right")
         found = np.append(codes, np.int8(Fault.SOUND))[kind]
-    if len(shape) == 2:
-        found[generator.random(shape[0]) < open_rows, :] = Fault.OPEN
-        found[:, generator.random(shape[1]) < open_columns] = Fault.OPEN
+    if len(shape) >= 2:
+        found[..., generator.random(shape[-2]) < open_rows, :] = Fault.OPEN
+        opened = generator.random((*shape[:-2][:1], *(1,) * (len(shape) - 2), shape[-1])) < open_columns
+        found[np.broadcast_to(opened, shape)] = Fault.OPEN
     return found
 
 
@@ -111,9 +118,9 @@ class Faulty(Device):
 
     Notes
     -----
-    In a crossbar each tile's G+ and G- are programmed apart and get independent faults: a word line that both share
-    and that breaks for both is not modelled, nor is a fault map that stays when a chip is programmed again. Each
-    tile's array is as large as its weights, so cells that no weight uses have no faults. Faulty goes outermost: read
+    In a crossbar G+ and G- of a tile share the word lines, so an open row is open in both, and each has its own bit
+    lines. Not modelled: a fault map that stays when a chip is programmed again. Each tile's array is as large as its
+    weights, so cells that no weight uses have no faults. Faulty goes outermost: read
     noise wrapped round it would move stuck cells. Not modelled: shorted lines, spare columns and remapping, and the
     pulses that write-verify spends on a stuck cell.
     """
@@ -158,8 +165,10 @@ class Faulty(Device):
     def read_sigma(self, cells, seconds):
         return np.where(self._faults(cells), 0.0, self.device.read_sigma(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )
 
     def _faults(self, cells: Cells) -> np.ndarray:
         if "fault" not in cells.state:

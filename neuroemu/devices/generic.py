@@ -136,6 +136,6 @@ class Generic(Device):
     def read_sigma(self, cells, seconds):
         return self.read_noise * self.conductance(cells, seconds)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("Generic", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

@@ -79,7 +79,7 @@ class _DriftingPcm(Device):
         gathered = np.sqrt(log((seconds + self.t0 + self.t_read) / (2 * self.t_read)))
         return now * self.read_factor(np.clip(cells.conductance / self.g_max, 1e-7, None)) * gathered
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t0 + t_read; all fresh when `white`."""
         _parameters.spans(type(self).__name__, image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:

@@ -97,7 +97,7 @@ class RramCmo(RelaxingDevice):
             return np.zeros_like(now)
         return READ * MICRO * np.log10(np.maximum(now / MICRO, 1.0)) * np.sqrt(log(gathered))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t_read; all fresh when `white`."""
         _parameters.spans("RramCmo", image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:

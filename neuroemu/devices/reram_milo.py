@@ -94,6 +94,6 @@ class RramMilo2021(Device):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(self.conductance(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("RramMilo2021", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

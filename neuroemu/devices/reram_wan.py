@@ -140,6 +140,6 @@ class RramWan2022(RelaxingDevice):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(self.conductance(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("RramWan2022", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

@@ -114,7 +114,7 @@ class Sonos(RelaxingDevice):
             return np.zeros_like(now)
         return _saturating(self._nanoamperes(now), *READ) * NANO / self.v_read
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("Sonos", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)
 

@@ -193,8 +193,10 @@ class WriteVerified(Device):
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )
 
     def _fast_share(self) -> float:
         """Share of the read variance that is faster than a verify read."""

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from neuroemu import chips, datasets, plot, prune, quantize
-from neuroemu.crossbar import Adc, Dac, GivenRange, IdealAdc, IdealDac, ideal, noise_budget
+from neuroemu.crossbar import (
+    Adc,
+    Dac,
+    GivenRange,
+    IdealAdc,
+    IdealDac,
+    NoCompensation,
+    ideal,
+    noise_budget,
+)
 from neuroemu.devices import Generic, HermesPcm, Ideal
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Dense, sequential
@@ -71,7 +80,7 @@ def test_adc_error_is_that_of_rounding(network, images):
     unit = 0.2 / 255 * 25e-6 / 127
     step = 700.0
     adc = Adc(bits=12, range=GivenRange(unit * step * (2**11 - 1)))
-    chip = replace(chips.HERMES, device=Ideal(), dac=IdealDac(), adc=adc, compensation="none")
+    chip = replace(chips.HERMES, device=Ideal(), dac=IdealDac(), adc=adc, compensation=NoCompensation())
     one_row_tile = noise_budget(network, chip, images, trials=1).errors["conv2"]["ADC"]
     from neuroemu.network import run_integer
     from neuroemu.network.integer import exact_multiply

@@ -12,12 +12,15 @@ from neuroemu.crossbar import (
     Adc,
     Averaged,
     BitSliced,
+    ColumnAffine,
+    ColumnGain,
     CrossbarChip,
     DifferentialPair,
     GivenRange,
     IdealAdc,
     IdealDac,
     MinMaxRange,
+    NoCompensation,
     OffsetColumn,
     ideal,
 )
@@ -60,7 +63,7 @@ class Fuzzy(Device):
     def read_sigma(self, cells, seconds):
         return np.full_like(cells.conductance, self.reading)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(1.0, 0.0, 0.0)
 
 
@@ -287,7 +290,7 @@ def test_digital_offset_of_cells_that_all_drift_is_wrong_by_their_drift():
 @each_mapping
 def test_a_layer_without_weights_reads_nothing(mapping):
     net, x = prune(dense(), density=0.0), inputs(10, 50)
-    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation="affine")
+    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation=ColumnAffine())
     assert place(net, machine).sites == ()
     result = run(net, machine, x)
     np.testing.assert_array_equal(result.outputs, run_integer(net, x))
@@ -322,7 +325,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
     aged = {"device": HermesPcm(), "seconds": 1e6, "mapping": mapping, "adc": Adc(bits=12)}
     before, after = (
         (run(net, chip(compensation=mode, **aged), x, trials=3).trial_outputs - reference).std()
-        for mode in ("none", "affine")
+        for mode in (NoCompensation(), ColumnAffine())
     )
     assert after < (0.9 if mapping.one_signed else 0.6) * before
 
@@ -331,7 +334,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
 def test_same_bits_for_any_threads_and_batches(mapping):
     net, x = dense(), inputs(60, 50)
     noisy = chip(
-        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation="column",
+        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation=ColumnGain(),
         adc=Adc(bits=8, noise=0.3, offset_spread=1.0),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
