@@ -143,12 +143,12 @@ def mvm(
     int64_t[::1] clipped=None,
     int64_t[::1] driven=None,
 ):
-    """out[b, p, m] = sum over planes and slices of 2^plane * factor * (constant + sum over row tiles of back * ADC(...)).
+    """out[b, p, m] = sum over slices of factor * (constant + sum over planes and row tiles of 2^plane * back * ADC(...)).
 
     x: (B, P, K) inputs less their zero point. out: (B, P, M), overwritten. planes: bits of the drive steps, 1 to 22.
     gain, base, on_variance, off_variance: (row tiles, slices * M): what a one adds to a driven cell's current, the
     current of a driven zero, and the variances of both; adc_* are tables of the same shape and mean what they mean in
-    crossbar.mvm. factors: (slices,), constant: (slices * M,). clipped and driven: (row tiles,), increased by the
+    crossbar.mvm. factors: (slices,), constant: (slices * M,), added once. clipped and driven: (row tiles,), increased by the
     conversions that clipped and by the bits that drove a row. Returns the inputs clipped by the DAC. See
     binary_reference.mvm.
     """

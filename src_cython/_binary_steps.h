@@ -126,8 +126,7 @@ BINARY_INLINE void binary_join(ptrdiff_t masks, const uint16_t *a, const uint16_
     *count = __builtin_convertvector(c, binary_floats);
 }
 
-/* What all units of one row and panel share. Planes, slices and row tiles follow each other in this order, but counts
- * lie as [plane][tile][slice][mask][16]. */
+/* What all units of one row and panel share. Counts lie as [plane][tile][slice][mask][16]. */
 typedef struct {
     ptrdiff_t planes, slices, tiles, masks;
     ptrdiff_t lanes;           /* counts of one plane and tile */
@@ -183,35 +182,34 @@ BINARY_INLINE void binary_convert(const binary_reads *r, const uint16_t *a, cons
     product[1] *= back[1];
 }
 
-/* total[16] = sum over planes p and slices s of 2^p * factor * (constant + sum over tiles of back * ADC code). */
+/* total[16] = sum over slices of factor * (constant + sum over planes p and tiles of 2^p * back * ADC code). */
 BINARY_APART void binary_finish(const binary_reads *reads, double *total)
 {
     const binary_reads copy = *reads, *const r = &copy; /* so that it does not seem to change with what is written */
     for (ptrdiff_t j = 0; j < BINARY_COLUMNS; j += BINARY_EIGHT) {
-        binary_doubles column[2] = {{0}}, read[2] = {{0}}, sum[2] = {{0}}, product[2];
-        const float *normals = r->normals == NULL ? NULL : r->normals + j;
-        for (ptrdiff_t plane = 0; plane < r->planes; plane++) {
-            const binary_unit *unit = r->units;
-            for (ptrdiff_t slice = 0; slice < r->slices; slice++) {
-                for (ptrdiff_t tile = 0; tile < r->tiles; tile++, unit++) {
+        binary_doubles sum[2] = {{0}}, product[2];
+        for (ptrdiff_t slice = 0; slice < r->slices; slice++) {
+            binary_doubles column[2] = {{0}};
+            for (ptrdiff_t plane = 0; plane < r->planes; plane++) {
+                const double weight = (double)((int64_t)1 << plane);
+                for (ptrdiff_t tile = 0; tile < r->tiles; tile++) {
                     const ptrdiff_t place = plane * r->tiles + tile;
                     const ptrdiff_t at = place * r->lanes + slice * r->masks * BINARY_COLUMNS + j;
+                    const ptrdiff_t drawn = (plane * r->slices + slice) * r->tiles + tile;
                     binary_convert(r, r->plus + at, r->minus == NULL ? NULL : r->minus + at, r->driven + 2 * place,
-                                   unit, j, normals, r->over + tile, product);
-                    column[0] = tile == 0 ? product[0] : column[0] + product[0];
-                    column[1] = tile == 0 ? product[1] : column[1] + product[1];
-                    if (normals != NULL)
-                        normals += BINARY_COLUMNS;
-                }
-                for (int v = 0; v < 2; v++) {
-                    binary_doubles value;
-                    memcpy(&value, r->constant + slice * BINARY_COLUMNS + j + 4 * v, sizeof(value));
-                    value = (column[v] + value) * r->factors[slice];
-                    read[v] = slice == 0 ? value : read[v] + value;
+                                   r->units + slice * r->tiles + tile, j,
+                                   r->normals == NULL ? NULL : r->normals + drawn * BINARY_COLUMNS + j,
+                                   r->over + tile, product);
+                    column[0] += product[0] * weight;
+                    column[1] += product[1] * weight;
                 }
             }
-            sum[0] += read[0] * (double)((int64_t)1 << plane);
-            sum[1] += read[1] * (double)((int64_t)1 << plane);
+            for (int v = 0; v < 2; v++) {
+                binary_doubles value;
+                memcpy(&value, r->constant + slice * BINARY_COLUMNS + j + 4 * v, sizeof(value));
+                value = (column[v] + value) * r->factors[slice];
+                sum[v] = slice == 0 ? value : sum[v] + value;
+            }
         }
         memcpy(total + j, sum, sizeof(sum));
     }

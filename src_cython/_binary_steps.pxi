@@ -1,7 +1,7 @@
 # One block of rows through the popcount kernel: DAC, bit planes, counts, read noise, ADC, digital sum. No Python objects.
 #
 # A unit is one slice of sixteen neighbouring outputs in one row tile and one plane. Each output adds up its units in one
-# fixed order (planes, slices, row tiles), and noise is a function of what it belongs to: no bit depends on threads,
+# fixed order (slices, planes, row tiles), and noise is a function of what it belongs to: no bit depends on threads,
 # blocks or batches.
 
 from libc.stddef cimport size_t

@@ -1,7 +1,8 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
+from .averaged import Averaged
 from .budget import NoiseBudget, noise_budget
-from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
+from .cells import BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
 from .compensation import (
     BatchNorm,
@@ -17,11 +18,13 @@ from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
 from .oscillator import Cco
 from .programmed import ProgrammedChip, load_programmed, program
 from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .sar import Sar
+from .significance import Significance
 
 __all__ = [
     "Adc",
@@ -29,6 +32,7 @@ __all__ = [
     "AdcRange",
     "Amplitude",
     "Averaged",
+    "BalancedRows",
     "BatchNorm",
     "BitSerial",
     "BitSliced",
@@ -41,8 +45,11 @@ __all__ = [
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "ExplicitRows",
     "Flash",
     "GivenRange",
+    "GivenRows",
+    "HeavyRows",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
@@ -58,7 +65,9 @@ __all__ = [
     "Ramp",
     "ReferenceColumns",
     "RowDriver",
+    "RowOrder",
     "Sar",
+    "Significance",
     "TileGain",
     "Uniform",
     "ideal",

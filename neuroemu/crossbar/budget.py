@@ -129,6 +129,10 @@ class _Part(Device):
     read_noise: bool = False
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 

@@ -5,13 +5,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _streams
+from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .binary import binary_part
-from .cells import Layout, even_share
+from .binary import with_counted_reads
+from .cells import Layout
 from .compensation import Aged, Samples
-from .engine import LayerEngine, Tally, part_of
+from .conduction import Conduction
+from .correction import layout_in_turn, program_in_turn
+from .drivers import Drivers, drivers_of
+from .engine import LayerEngine, Part, Tally, part_of
+from .exactness import refuse_rounded_sums
+from .folding import with_folded_reads
 from .inputs import InputScheme
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
@@ -50,9 +56,11 @@ def program_layer(chip, layer: L.Weighted, *, index: int, seed: int, trial: int)
     layout = chip.layout(layer)
     key = {"seed": seed, "trial": trial, "layer": index}
     top = chip.mapping.top(mapping.largest_code(layer))
-    programmed = program(
-        layout.levels, mapping.tiles_of(layout, chip.rows), top, chip.device, mapping=chip.mapping, **key
-    )
+    tiles = mapping.tiles_of(layout)
+    if chip.mapping.in_turn:
+        programmed = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **key)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **key)
     columns = chip.compensation.reference_columns
     if not columns:
         return programmed
@@ -78,35 +86,45 @@ def engine_from(
     trial) that the chip was programmed with, which its converters' errors belong to; (seed, trial) keys its reads.
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
-    layout = chip.layout(layer)
+    layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    if chip.mapping.in_turn:
+        layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
-    high = even_share(len(layout.levels), chip.rows)
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
-    scale = chip.dac.scale(widest)
+    scale, largest = chip.dac.scale(widest), largest_drive(chip, network, layer)
     planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scheme, scale, planes)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
     if held is not None:
         tables = held.tables
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
     weights = effective_weights(
-        programmed, layout.levels.shape, chip.mapping.top(mapping.largest_code(layer)), chip.device,
-        seconds=chip.seconds, spans=spans, key=(seed, trial, index),
+        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
         merge_slow=positions(network, layer) * planes == 1,
     )  # fmt: skip
+    conduction = _conduction(chip, network, layer)
+    if conduction is not None:
+        step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
+        weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
+    drivers = _drivers(chip, network, layer, layout, key=(*made, index))
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, known=_known(layout, tables),
-        parts=_parts(weights, layout, scheme, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        arrays=arrays, known=_known(layout, tables), conduction=conduction, drivers=drivers, part=_part(
+            weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
+        ),
     )  # fmt: skip
+    refuse_rounded_sums(chip, layer, built, largest)
     if held is not None:
-        return replace(built, correction=held.correction)
-    aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
-    return replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+        built = replace(built, correction=held.correction)
+    else:
+        aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
+        built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    return with_counted_reads(with_folded_reads(built, weights, largest), weights)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
@@ -132,12 +150,16 @@ def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
 
 
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
 def current_unit(chip, network: Network, layer: L.Weighted) -> float:
     """Column current, amperes, of one drive step into a cell of one level."""
-    largest_drive = widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
     top = chip.mapping.top(mapping.largest_code(layer))
     span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
-    return chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
 
 
 def positions(network: Network, layer: L.Weighted) -> int:
@@ -155,6 +177,17 @@ def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, plane
     return Samples(lively, lively.astype(np.float64))
 
 
+def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+    """How the layer's cells conduct; None for ohmic ones."""
+    if chip.device.iv is None:
+        return None
+    scheme = scheme_of(chip, network, layer)
+    return Conduction(
+        chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
+        held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
+    )  # fmt: skip
+
+
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
     adc, scheme = chip.adc.of_layer(layer.name), scheme_of(chip, network, layer)
     nominal = tables_of(
@@ -170,17 +203,23 @@ def _known(layout: Layout, tables: Tables) -> np.ndarray | None:
     return None if layout.zero is None else layout.outputs((tables.back != 0) * layout.zero)
 
 
-def _parts(weights: Weights, layout: Layout, scheme: InputScheme, high: int, n_row_tiles: int, apart: bool, key):
-    """One part with all rows, or one for each row tile where codes are looked up before they are summed."""
+def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
+    """Errors of the layer's row drivers; None where they are exact."""
+    full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
+    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
+    if drivers is not None and chip.device.iv is not None:
+        raise InputError(
+            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
+            "Dac(noise=0, inl=0) or a device without an I-V curve"
+        )
+    return drivers
+
+
+def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:
     seed, *rest = key
-    height = len(weights.mean)
-    if not apart:
-        streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
-        binary = binary_part(weights, layout, scheme, high, streams)
-        return (binary or part_of(weights, slice(0, height), slice(0, n_row_tiles), high, streams),)
-    parts = []
-    for t in range(n_row_tiles):
-        rows = slice(t * high, min((t + 1) * high, height))
-        streams = tuple(_streams.stream_word(seed, domain, *rest, t) for domain in ("read", "slow"))
-        parts.append(part_of(weights, rows, slice(t, t + 1), high, streams))
-    return tuple(parts)
+    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow", "dac"))
+    quiet = drivers is None or drivers.noise == 0  # noise drives rows that are not built, too
+    return part_of(
+        weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), layout.rows_per_tile, streams, exact=exact,
+        idle=layout.order < 0 if quiet and layout.order is not None else None,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, cells that are not linear in the voltage, write-verify, sneak currents, temperature.
+Not modelled here: wire resistance, sneak currents, temperature.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,17 @@ from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
+from .orders import GivenRows, RowOrder, check_names
+from .packing import layout_of
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
+ARITHMETICS = ("float32", "float64")
 PARTS = {
     "device": Device,
     "dac": RowDriver,
     "adc": ColumnConverter,
     "mapping": CellMapping,
+    "row_order": RowOrder,
     "inputs": InputScheme,
     "compensation": Compensation,
 }
@@ -53,7 +57,10 @@ class CrossbarChip(Chip):
     device : Device
         The memory cell.
     mapping : CellMapping
-        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
+        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
+        `Averaged(devices)`.
+    row_order : RowOrder
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()` or `ExplicitRows(orders)`.
     inputs : InputScheme
         How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
@@ -74,6 +81,9 @@ class CrossbarChip(Chip):
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
+    arithmetic : {"float32", "float64"}
+        Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
+        weights and seed give the same bits on every machine; it takes about twice the time.
     """
 
     rows: int = 256
@@ -81,6 +91,7 @@ class CrossbarChip(Chip):
     cores: int | None = None
     device: Device
     mapping: CellMapping = field(default=DifferentialPair())
+    row_order: RowOrder = field(default=GivenRows())
     inputs: InputScheme = field(default=Amplitude())
     dac: RowDriver = Dac()
     adc: ColumnConverter = Adc()
@@ -90,6 +101,7 @@ class CrossbarChip(Chip):
     read_seconds: float = 1e-7
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
+    arithmetic: str = "float32"
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
@@ -102,6 +114,12 @@ class CrossbarChip(Chip):
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
+        _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
+        if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
+            raise InputError(
+                f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
+                f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
+            )
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"
@@ -117,8 +135,8 @@ class CrossbarChip(Chip):
         return describe(self)
 
     def layout(self, layer: L.Weighted) -> Layout:
-        """The physical columns that hold a quantized layer."""
-        return self.mapping.layout(M.matrix_of(layer), M.largest_code(layer), self.device, self.weight_columns)
+        """The physical rows and columns that hold a quantized layer."""
+        return layout_of(self, layer)
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
@@ -129,10 +147,11 @@ class CrossbarChip(Chip):
             )
         if not network.weighted:
             raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
+        check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
             layout = self.layout(layer)
-            for tile in M.tiles_of(layout, self.rows):
+            for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))
         if self.cores is not None and len(sites) > self.cores:
             raise PlacementError(
@@ -147,12 +166,16 @@ class CrossbarChip(Chip):
         def engines(trial):
             cells = program_cells(self, network, seed=seed, trial=trial)
             keys = {"made": (seed, trial), "seed": seed, "trial": trial}
-            return engines_of(self, network, cells, sampled, threads=threads, **keys)
+            return engines_of(self, network, cells, sampled, threads=max(1, threads // len(x)), **keys)
 
-        return self.read(network, sites, x, engines, trials=trials, progress=progress)
+        return self.read(network, sites, x, engines, trials=trials, threads=threads, progress=progress)
 
-    def read(self, network, sites, x, engines, *, trials: int, progress: Progress) -> Execution:
-        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each."""
+    def read(self, network, sites, x, engines, *, trials: int, threads: int, progress: Progress) -> Execution:
+        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each.
+
+        Images are worked on side by side, so that all steps gain; an engine has threads of its own where there are
+        fewer images than threads.
+        """
         outputs, counts, clips = [], [], []
         for trial in range(trials):
             chip = engines(trial)
@@ -163,7 +186,7 @@ class CrossbarChip(Chip):
             def report(what, done, total, trial=trial):
                 progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
 
-            outputs.append(run_integer(network, x, multiply=multiply, progress=report))
+            outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
         passes = [

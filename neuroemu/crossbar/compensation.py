@@ -219,10 +219,10 @@ def _read(cells: Cells, device: Device, seconds: float, generator) -> float:
 
 def _read_one_row_tile(engine: LayerEngine, weights: Weights, rows, row_tile: int, x) -> np.ndarray:
     streams = tuple(
-        _streams.stream_word(engine.seed, "calibrate", row_tile, stream & 0xFFFFFFFF)
-        for stream in engine.parts[0].streams
+        _streams.stream_word(engine.seed, "calibrate", row_tile, stream & 0xFFFFFFFF) for stream in engine.part.streams
     )
-    part = part_of(weights, rows, slice(row_tile, row_tile + 1), rows.stop - rows.start, streams)
+    tiles, exact = slice(row_tile, row_tile + 1), engine.part.packed.exact
+    part = part_of(weights, rows, tiles, rows.stop - rows.start, streams, exact=exact)
     tables = engine.tables.of_row_tile(row_tile)
     return engine.convert(part, tables, x[:, None, :], 0, 0)[:, 0] + tables.constant
 

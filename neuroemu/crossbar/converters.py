@@ -21,6 +21,8 @@ class RowDriver(ABC):
     """Abstract: what turns input codes into drive steps. Final classes: Dac, IdealDac."""
 
     v_read: float
+    noise: float  # standard deviation for each driver and read, in steps
+    inl: float  # largest standard deviation of a driver's static error, in steps
 
     @abstractmethod
     def scale(self, largest: int) -> float:
@@ -40,7 +42,10 @@ class RowDriver(ABC):
 
 @dataclass(frozen=True)
 class Dac(RowDriver):
-    """Row driver: signed magnitude, 2^(bits-1) - 1 steps a polarity.
+    r"""Row driver: signed magnitude, L = 2^(bits-1) - 1 steps a polarity; one for each row of a row tile.
+
+    .. math:: V_r = \frac{V_{read}}{L} (D_r(k) + \delta z), \qquad
+              \mathrm{std}\,D_r(k) = 2 \iota \sqrt{k (L - k)} / L
 
     Parameters
     ----------
@@ -49,18 +54,37 @@ class Dac(RowDriver):
         is full scale, then rounded.
     v_read : float, volts
         Read voltage at full scale.
+    noise : float, steps
+        delta: standard deviation of a driver's noise, fresh for each driver and read. All columns of a read see it
+        alike, those of arrays side by side in one row tile too. A row at code zero has it as well.
+    inl : float, 0 to L / 4, steps
+        iota: standard deviation over drivers of the integral nonlinearity at half of full scale, where it is largest;
+        from L equal elements that differ, drawn for each driver of each programmed chip. See `drivers`. Needs
+        bits <= 12.
 
     Notes
     -----
-    Not modelled: nonlinearity and noise of the driver.
+    With `BitSerial`, noise is the same voltage in every plane, and planes are driven by as many elements as they have
+    steps: one for planes of one bit, which then have no nonlinearity. Not modelled: offset and gain errors of a
+    driver, noise that lasts longer than a read, settling.
     """
 
     bits: int = 8
     v_read: float = 0.2
+    noise: float = 0.0
+    inl: float = 0.0
 
     def __post_init__(self):
-        _checks.integer(self.bits, who="Dac", name="bits", low=2, high=16)
+        most = WIDEST_NONLINEAR if self.inl else 16
+        _checks.integer(self.bits, who="Dac", name="bits", low=2, high=most)
         _checks.real(self.v_read, who="Dac", name="v_read", low=1e-6, high=10.0)
+        _checks.real(self.noise, who="Dac", name="noise", low=0.0, high=float(self.limit))
+        _checks.real(self.inl, who="Dac", name="inl", low=0.0, high=self.limit / 4)
+
+    @property
+    def element_sigma(self) -> float:
+        """Relative standard deviation of one of the L elements: 2 inl / sqrt(L)."""
+        return 2.0 * self.inl / self.limit**0.5
 
     def scale(self, largest):
         return 1.0 if largest <= self.limit else float(np.float32(self.limit / largest))
@@ -75,6 +99,8 @@ class IdealDac(RowDriver):
     """Row driver that passes every input code exactly; the largest one is driven with `v_read` volts."""
 
     v_read: float = 0.2
+    noise = 0.0
+    inl = 0.0
 
     def __post_init__(self):
         _checks.real(self.v_read, who="IdealDac", name="v_read", low=1e-6, high=10.0)

@@ -80,6 +80,7 @@ def describe(chip) -> str:
         ("drift", _drift(chip, facts)),
         ("read noise", _noise(chip, facts)),
         ("mapping", repr(chip.mapping)),
+        ("row order", repr(chip.row_order)),
         ("inputs", f"{chip.inputs}, {chip.dac}"),
         ("converters", repr(chip.adc)),
         ("compensation", repr(chip.compensation)),

@@ -25,6 +25,7 @@ SIGNS = ("polarity", "phases")
 class InputScheme(ABC):
     """Abstract: how rows are driven. Final classes: Amplitude, PulseWidth, BitSerial."""
 
+    holds_voltage = False  # whether every driven row sees the full read voltage, of either sign
     signs: str  # how inputs of both signs are told apart
 
     @property
@@ -112,8 +113,8 @@ class Amplitude(_OneRead):
 class PulseWidth(_OneRead):
     """Rows are driven with `v_read` for a time proportional to the input, and columns integrate the charge.
 
-    The same sums as `Amplitude` on cells that are linear in the voltage, as all are here; a current is the charge over
-    the longest pulse. `CrossbarChip.read_seconds` holds the longest pulse.
+    The same sums as `Amplitude` on ohmic cells; other cells give their current at `v_read` all along. A current is the
+    charge over the longest pulse. `CrossbarChip.read_seconds` holds the longest pulse.
 
     Parameters
     ----------
@@ -124,6 +125,8 @@ class PulseWidth(_OneRead):
     -----
     Not modelled: edges and jitter of the pulses, and read noise that averages out within a long pulse.
     """
+
+    holds_voltage = True
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,10 @@ class BitSerial(InputScheme):
     def __post_init__(self):
         _checks.integer(self.bits_per_step, who="BitSerial", name="bits_per_step", low=1, high=8)
         _checks.choice(self.signs, SIGNS, who="BitSerial", name="signs")
+
+    @property
+    def holds_voltage(self):
+        return self.bits_per_step == 1
 
     def planes(self, largest):
         return self.phases * max(1, -(-int(largest).bit_length() // self.bits_per_step))

@@ -59,9 +59,8 @@ class ProgrammedChip(Chip):
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent):
         if trials != 1:
             raise InputError(f"{self.name}: trials is {trials}, and this is one programmed chip; use trials=1")
-        return self.chip.read(
-            network, sites, x, lambda trial: self._engines(network, seed, threads), trials=1, progress=progress
-        )
+        engines = self._engines(network, seed, max(1, threads // len(x)))
+        return self.chip.read(network, sites, x, lambda trial: engines, trials=1, threads=threads, progress=progress)
 
     def at(self, seconds: float) -> "ProgrammedChip":
         """The same cells `seconds` after they were programmed, s; absolute, so the order of calls does not matter."""
@@ -73,7 +72,7 @@ class ProgrammedChip(Chip):
         Raises
         ------
         InputError
-            It differs in rows, columns, device or mapping; the message says in which.
+            It differs in rows, columns, device, mapping or row order; the message says in which.
         """
         _checks.instance(chip, CrossbarChip, who="read_by", name="chip")
         refuse_other(written_by(chip), written_by(self.chip), who=f"read_by on {chip.name}", held_by="these cells have")
@@ -192,6 +191,7 @@ def written_by(chip: CrossbarChip) -> dict[str, str]:
         "columns": str(chip.weight_columns),
         "device": as_text(chip.device),
         "mapping": as_text(chip.mapping),
+        "row order": as_text(chip.row_order),
         "reference columns": str(chip.compensation.reference_columns),
     }
 

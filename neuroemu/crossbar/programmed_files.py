@@ -13,7 +13,6 @@ from ..errors import FileFormatError, InputError, NeuroemuError, UnsupportedErro
 from ..network.graph import Network
 from . import mapping as M
 from .building import Calibrated
-from .cells import even_share
 from .chip import CrossbarChip
 from .programmed import ProgrammedChip, digest_of, refuse_other, written_by
 from .programming import ProgrammedTile
@@ -116,7 +115,7 @@ def _unpacked(archive, network: Network, chip: CrossbarChip, path: Path) -> Prog
     chip.place(network)
     cells, calibration = {}, header["calibration"]
     for layer in network.weighted:
-        tiles, held = M.tiles_of(chip.layout(layer), chip.rows), header["tiles"][layer.name]
+        tiles, held = M.tiles_of(chip.layout(layer)), header["tiles"][layer.name]
         if len(tiles) != len(held):
             raise FileFormatError(f"damaged file: layer '{layer.name}' has {len(held)} tiles, not {len(tiles)}")
         cells[layer.name] = tuple(
@@ -129,7 +128,7 @@ def _unpacked(archive, network: Network, chip: CrossbarChip, path: Path) -> Prog
     return ProgrammedChip(
         name=chip.name, costs=chip.costs, chip=chip, network=network, cells=cells, made=(seed, trial),
         calibration=None if calibration is None else {
-            layer.name: _read_calibration(archive, calibration[layer.name], chip.layout(layer), chip.rows)
+            layer.name: _read_calibration(archive, calibration[layer.name], chip.layout(layer))
             for layer in network.weighted
         },
     )  # fmt: skip
@@ -154,12 +153,12 @@ def _read_cells(archive, described, tile, part: str) -> Cells | None:
     return Cells(conductance, nu, None if stuck is None else stuck.astype(bool), state)
 
 
-def _read_calibration(archive, described, layout, rows: int) -> Calibrated:
+def _read_calibration(archive, described, layout) -> Calibrated:
     found = {name: _archive.read_array(archive, held) for name, held in described.items()}
     if any(not np.isfinite(array).all() for name, array in found.items() if name != "edges"):
         raise FileFormatError("damaged file: a calibration has numbers that are not finite")
     height, columns = layout.levels.shape
-    shape = (-(-height // even_share(height, rows)), columns)
+    shape = (-(-height // layout.rows_per_tile), columns)
     if found["back"].shape != shape or any(
         found[name].shape[:2] != shape for name in ("step", "offset", "pedestal", "edges") if name in found
     ):

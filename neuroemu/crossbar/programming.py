@@ -50,6 +50,7 @@ class Weights:
     mean: np.ndarray
     fresh_variance: np.ndarray | None
     slow_sigma: np.ndarray | None
+    further: tuple[np.ndarray, ...] = ()  # weights of the further sets of rows of cells that are not ohmic; conduction
 
 
 def program(
@@ -59,11 +60,22 @@ def program(
     programmed = []
     for index, tile in enumerate(tiles):
         generator = _streams.generator(seed, "program", trial, layer, index)
-        levels_here = levels[tile.rows, tile.columns]
-        targets = [target for target in mapping.targets(levels_here, top, device) if target is not None]
-        stacked = np.stack([_copied(target, mapping.copies) for target in targets])
-        programmed.append(ProgrammedTile(tile, device.program(stacked, generator)))
+        programmed.append(program_tile(tile, levels[tile.rows, tile.columns], top, device, mapping, generator))
     return tuple(programmed)
+
+
+def program_tile(
+    tile: Tile, levels: np.ndarray, top: int, device: Device, mapping: CellMapping, generator
+) -> ProgrammedTile:
+    """Program the cells of one tile to its `levels` (rows, columns)."""
+    targets = [target for target in mapping.targets(levels, top, device) if target is not None]
+    stacked = np.stack([_copied(target, mapping.copies) for target in targets])
+    return ProgrammedTile(tile, device.program(stacked, generator))
+
+
+def levels_read(cells: Cells, top: int, device: Device, *, seconds: float) -> np.ndarray:
+    """Levels (rows, columns) of a tile's cells, as a long read without noise shows them."""
+    return _difference(device.conductance(cells, seconds)) / ((device.g_max - device.g_min) / top)
 
 
 def program_references(

@@ -26,7 +26,7 @@ class Tables:
     shift: np.ndarray  # (C,) float64, digital offset of the sum over row tiles
     offset: np.ndarray | None = None  # (T, C) float32, codes
     pedestal: np.ndarray | None = None  # (T, C) float32, codes of no current
-    edges: np.ndarray | None = None  # (T, C, 2 L) float64, code edges of nonlinear converters
+    edges: np.ndarray | None = None  # (T, C, 2 L) float32, code edges of nonlinear converters
 
     def of_row_tile(self, row_tile: int) -> "Tables":
         """Those of one row tile, without digital offset."""
@@ -75,7 +75,7 @@ def with_static_errors(tables: Tables, tiles, adc: ColumnConverter, *, seed: int
         return tables
     step = tables.step.copy()
     offset = np.zeros_like(step) if tables.offset is None else tables.offset.copy()
-    edges = None if adc.kind.uniform else np.zeros((*step.shape, 2 * adc.limit))
+    edges = None if adc.kind.uniform else np.zeros((*step.shape, 2 * adc.limit), np.float32)
     for index, tile in enumerate(tiles):
         place = (tile.row_tile, tile.columns)
         own = adc.converter_of(tile.columns.stop - tile.columns.start)

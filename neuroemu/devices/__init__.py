@@ -3,7 +3,9 @@
 Conductances are in siemens, times in absolute seconds since programming.
 """
 
-from .base import Cells, Device, ReadShares, stick
+from .base import Cells, CurrentVoltage, Device, ReadShares, stick
+from .conduction import Cubic, CubicCell
+from .dynamic_cell import DynamicCell, Pulse, PulseGrowth, Spread
 from .faults import Fault, Faulty, fault_map
 from .generic import Generic, LognormalNoise, NormalNoise, ProgrammingNoise, ProportionalNoise, UniformNoise
 from .ideal import Ideal
@@ -11,19 +13,24 @@ from .measured import MeasuredTable
 from .pcm import HermesPcm, Pcm
 from .pulses import IncrementalPulses, Iterative, PulseScheme
 from .read_noise import FlickerNoise, ReadNoise, ShotNoise, ThermalNoise, WhiteNoise, WithReadNoise
+from .report import ProgrammingReport, PulsedDevice, write_verify
 from .reram_cmo import RramCmo
 from .reram_milo import RramMilo2021
 from .reram_wan import WAN_AIHWKIT, WAN_CROSSSIM, RramWan2022, WanFit
 from .sonos import Sonos
 from .telegraph import TelegraphNoise
 from .update_table import UpdateTable, read_pulse_trace, read_update_table
-from .verified import ProgrammingReport, WriteVerified, write_verify
+from .verified import WriteVerified
 
 __all__ = [
     "WAN_AIHWKIT",
     "WAN_CROSSSIM",
     "Cells",
+    "Cubic",
+    "CubicCell",
+    "CurrentVoltage",
     "Device",
+    "DynamicCell",
     "Fault",
     "Faulty",
     "FlickerNoise",
@@ -39,7 +46,10 @@ __all__ = [
     "ProgrammingNoise",
     "ProgrammingReport",
     "ProportionalNoise",
+    "Pulse",
+    "PulseGrowth",
     "PulseScheme",
+    "PulsedDevice",
     "ReadNoise",
     "ReadShares",
     "RramCmo",
@@ -47,6 +57,7 @@ __all__ = [
     "RramWan2022",
     "ShotNoise",
     "Sonos",
+    "Spread",
     "TelegraphNoise",
     "ThermalNoise",
     "UniformNoise",

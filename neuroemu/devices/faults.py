@@ -141,6 +141,10 @@ class Faulty(Device):
         _check_lines(self.open_rows, self.open_columns, self.cluster_size, sum(shares), who="Faulty")
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 

@@ -229,6 +229,10 @@ class WithReadNoise(Device):
             raise ArgumentTypeError(f"WithReadNoise: parts is {parts!r}; give a tuple, as (WhiteNoise(4e-7),)")
 
     @property
+    def iv(self):
+        return self.device.iv
+
+    @property
     def g_min(self):
         return self.device.g_min
 

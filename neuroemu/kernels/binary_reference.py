@@ -41,7 +41,7 @@ def mvm(
 
     .. math::
         y_{ptc} = s\,u_{tc} + s_x b_{tc} + \sqrt{n\,V^1_{tc} + (n_x - n)\,V^0_{tc} + (\eta\,\Delta_{tc})^2}\;z, \qquad
-        o_m = \sum_p 2^p \sum_s f_s \left(k_c + \sum_t g_{tc}\,\mathrm{ADC}_{tc}(y_{ptc})\right), \quad c = s M + m
+        o_m = \sum_s f_s \left(k_c + \sum_p 2^p \sum_t g_{tc}\,\mathrm{ADC}_{tc}(y_{ptc})\right), \quad c = s M + m
 
     In plane p and row tile t, n_x rows are driven, with s_x their sum of signs; of these, n cells of column c hold a
     one, with s the sum of signs of drive and cell. A cell that holds a one has mean b + u and variance V1 (mean -u in
@@ -61,7 +61,7 @@ def mvm(
     gain, base, on_variance, off_variance : (T, C) float32
         u, b (None: 0), V1 and V0 (None: no read noise).
     factors : (S,) float64, and constant : (C,) float64 or None
-        f, and k, which each plane adds.
+        f and k.
     dac_scale, dac_limit, adc_step, adc_offset, adc_limit, adc_back, adc_noise, seed, stream, image_offset, ...
         As for `crossbar_reference.mvm`, tables of shape (T, C).
 
@@ -85,10 +85,9 @@ def mvm(
     minus = np.zeros_like(plus) if minus is None else (minus != 0).astype(np.int64)
     noisy = on_variance is not None or (adc_step is not None and adc_noise > 0)
     clipped, driving = np.zeros((2, len(tiles)), np.int64)
-    out = np.zeros((*x.shape[:2], columns // slices))
+    sums = np.zeros((*x.shape[:2], columns))
     for plane in range(planes):
         bits = sign * (magnitude >> plane & 1)
-        sums = np.zeros((*x.shape[:2], columns))
         for tile, rows in enumerate(tiles):
             signed, live = bits[..., rows], np.abs(bits[..., rows])
             driving[tile] += np.count_nonzero(live)
@@ -111,13 +110,12 @@ def mvm(
                 code = code * (np.float32(1) / adc_step[tile])
                 code, over = _convert(code if adc_offset is None else code + adc_offset[tile], adc_limit)
                 clipped[tile] += over
-            sums += code.astype(np.float64) * (1.0 if adc_back is None else adc_back[tile].astype(np.float64))
-        sums = sums if constant is None else sums + constant
-        pieces = sums.reshape(*x.shape[:2], slices, -1)
-        read = pieces[:, :, 0] * factors[0]
-        for piece in range(1, slices):
-            read = read + pieces[:, :, piece] * factors[piece]
-        out += read * 2.0**plane
+            back = 1.0 if adc_back is None else adc_back[tile].astype(np.float64)
+            sums += code.astype(np.float64) * back * 2.0**plane
+    pieces = (sums if constant is None else sums + constant).reshape(*x.shape[:2], slices, -1)
+    out = pieces[:, :, 0] * factors[0]
+    for piece in range(1, slices):
+        out = out + pieces[:, :, piece] * factors[piece]
     return BinaryProduct(out, clipped, driving, dac_clipped)
 
 

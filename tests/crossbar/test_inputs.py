@@ -182,8 +182,8 @@ def test_all_ones_understate_white_noise_by_the_known_factor():
 def test_a_dense_layer_with_planes_keeps_its_slow_noise_apart():
     """Read in planes, a Dense input is read more than once: slow noise may not be merged into the fresh share."""
     net = dense()
-    assert not engine_of(net, chip(device=Noisy("slow"))).parts[0].packed.has_slow_noise
-    assert engine_of(net, chip(device=Noisy("slow"), inputs=BitSerial())).parts[0].packed.has_slow_noise
+    assert not engine_of(net, chip(device=Noisy("slow"))).part.packed.has_slow_noise
+    assert engine_of(net, chip(device=Noisy("slow"), inputs=BitSerial())).part.packed.has_slow_noise
 
 
 def test_counts_and_times_multiply_by_the_planes():

@@ -22,6 +22,7 @@ from neuroemu.crossbar import (
     MinMaxRange,
     NoCompensation,
     OffsetColumn,
+    Significance,
     ideal,
 )
 from neuroemu.crossbar.building import build_engine
@@ -36,8 +37,13 @@ MAPPINGS = [
     OffsetColumn("digital"),
     *(BitSliced(b) for b in (1, 2, 3, 7)),
     *(BitSliced(b, signs="offset") for b in (1, 3, 8)),
+    DifferentialPair(scaling="column"),
+    OffsetColumn(scaling="column"),
+    Significance(),
+    Significance((1, 3, 7), correct=True),
     Averaged(3),
     Averaged(2, OffsetColumn()),
+    Averaged(2, Significance(correct=True)),
     Averaged(2, BitSliced(4)),
     Averaged(2, BitSliced(4, "offset")),
 ]
@@ -109,7 +115,7 @@ def held(engine):
 
 @each_mapping
 @settings(max_examples=12, deadline=None)
-@given(st.integers(1, 40), st.integers(2, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
+@given(st.integers(1, 40), st.integers(3, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
 def test_ideal_parts_equal_the_integer_reference(mapping, rows, columns, groups, bits, seed):
     net, x = small_net(seed, groups, bits), inputs(5, 4, 6, 6, seed=seed)
     result = run(net, chip(rows=rows, columns=columns, mapping=mapping), x, threads=1)
@@ -165,6 +171,8 @@ def test_targets_stay_in_the_range_and_mean_the_weights(mapping):
         (BitSliced(1, "offset"), np.sqrt((4**8 - 1) / 3)),
         (BitSliced(4), 15 * np.sqrt(2 * (1 + 16**2))),  # an error of slice s weighs 2^(4 s)
         (BitSliced(2), 3 * np.sqrt(2 * (1 + 4**2 + 16**2 + 64**2))),
+        (Significance((1, 8)), 15 * np.sqrt(2 * (1 + 8**2))),
+        (Significance((1, 4, 16)), 7 * np.sqrt(2 * (1 + 4**2 + 16**2))),  # 7 is 127 / 21, rounded up
         (BitSliced(1), np.sqrt(2 * (4**7 - 1) / 3)),
         (Averaged(4), 127 * np.sqrt(2) / 2),
         (Averaged(9), 127 * np.sqrt(2) / 3),
@@ -356,6 +364,8 @@ def test_bad_settings():
         Averaged(1)
     with pytest.raises(InputError, match="product of both"):
         Averaged(2, Averaged(2))
+    with pytest.raises(InputError, match="choose from 'layer', 'column'"):
+        OffsetColumn(scaling="row")
     for make in (lambda: BitSliced(2.0), lambda: Averaged(2, "pair"), lambda: chip(mapping="pair")):
         with pytest.raises(ArgumentTypeError):
             make()
