@@ -1,7 +1,8 @@
 """Engine: one programmed layer as the function that multiplies. Enter drives, leave digitised sums and event counts.
 
 The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - digital gain and offset - sum over row
-tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
+tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads. Cells
+of two levels that are driven by bits take a path of their own where that is exact, see `binary`.
 """
 
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 from .. import kernels
 from ..network import layers as L
 from . import mapping
+from .binary import BinaryPart
 from .cells import Layout
 from .converters import ColumnConverter, RowDriver
 from .drivers import Drivers
@@ -65,8 +67,10 @@ class LayerEngine:
     seed: int
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
+    known: np.ndarray | None = None  # (T, M), what zero weights add to outputs for each drive step of a row tile
     drivers: Drivers | None = None  # with errors
     folded: object = None  # packed weights of outputs, where planes and slices may be added before the product
+    counted: BinaryPart | None = None  # where reads are exact counts
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
     conduction: PowerSeries | None = None  # of cells that are not ohmic
     tally: Tally = field(default_factory=Tally)
@@ -96,6 +100,18 @@ class LayerEngine:
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
         x = self.layout.driven(x)
+        total = self._read_rows(x, first)
+        if self.known is not None:
+            starts = np.arange(0, x.shape[-1], self.rows_per_tile)
+            driven = np.add.reduceat(self.dac.steps(x, self.dac_scale), starts, axis=-1, dtype=np.float64)
+            for row_tile, known in enumerate(self.known):
+                total -= driven[..., row_tile, None] * known
+        return total
+
+    def _read_rows(self, x: np.ndarray, first: int) -> np.ndarray:
+        """Outputs of what drives the rows (B, P, R), before the digital side subtracts what it knows."""
+        if self.counted is not None:
+            return self.counted.read(self, x, first)
         if self.folded is not None:
             return self._read_folded(x, first)
         if not self.inputs.splits:
