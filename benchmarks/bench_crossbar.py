@@ -39,8 +39,8 @@ GOALS = {  # column: largest ratio, or smallest where it is a gain; for batches 
 SHAPES = [(n, b) for n in (256, 512, 1024) for b in (1, 64, 1024)]
 
 
-def medians(contenders, seconds, clock):
-    """Median time of one call of each function, taking turns."""
+def medians(contenders, seconds, clock=time.perf_counter, least=5):
+    """Median time of one call of each function, taking turns at least `least` times."""
     repeats, samples = [], [[] for _ in contenders]
     for call in contenders:
         call()
@@ -48,7 +48,7 @@ def medians(contenders, seconds, clock):
         call()
         repeats.append(max(1, int(2e-3 / max(time.perf_counter() - start, 1e-7))))
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(samples[0]) < 5:
+    while time.perf_counter() < end or len(samples[0]) < least:
         for call, n, times in zip(contenders, repeats, samples, strict=True):
             start = clock()
             for _ in range(n):

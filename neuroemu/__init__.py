@@ -13,7 +13,7 @@ from .ageing import ageing
 from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, save
 from .placement import Placement, place, run
-from .result import Result
+from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
 from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
 from .versions import show_versions
@@ -28,6 +28,7 @@ __all__ = [
     "Sweep",
     "ageing",
     "calibrate",
+    "chip_yield",
     "chips",
     "compare",
     "crossbar",

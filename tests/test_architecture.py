@@ -10,10 +10,11 @@ import pytest
 import neuroemu
 
 ROOT = Path(neuroemu.__file__).parent
-BASE = {"errors", "_checks", "_streams", "_files", "_archive", "kernels"}
+BASE = {"errors", "_checks", "_streams", "_files", "_archive", "kernels", "_statistics"}
 ALLOWED = {
     "errors": set(),
     "_checks": {"errors"},
+    "_statistics": set(),
     "_streams": set(),
     "_files": {"errors"},
     "_archive": {"errors"},

@@ -115,12 +115,12 @@ class DynamicCell(PulsedDevice):
     -----
     Without spread, a VTEAM cell moves its resistance by the same step at each pulse, so it takes ceil(distance / step)
     of them. A step above twice the tolerance may jump over the target for ever. The energy is integrated by Simpson's
-    rule over 8 parts of a pulse: exact for a state at rest, about 1e-4 for one that doubles its resistance, and worse
-    when a state reaches its bound within a pulse. A state that fades without a voltage, as UMICH_VOLATILE's, fades
-    after programming; all others stay. In a crossbar the cell is ohmic, with its conductance at v_read: exact for
-    models with a linear I-V, and at v_read for inputs that are PulseWidth() or BitSerial(1). Not modelled: noise of
-    reads (compose with WithReadNoise; a verify read stays exact), other cells disturbed by a pulse, the fading between
-    pulses, series resistance, endurance.
+    rule over 8 parts of a pulse: exact for a state at rest, within 2e-5 for one that halves its resistance evenly, and
+    worse when a state reaches its bound within a pulse. A state that moves without a voltage, as those of KNOWM_MMS
+    and UMICH_VOLATILE, goes on doing so after programming; all others stay. In a crossbar the cell is ohmic, with its
+    conductance at v_read: exact for models with a linear I-V, and at v_read for inputs that are PulseWidth() or
+    BitSerial(1). Not modelled: noise of reads (compose with WithReadNoise; a verify read stays exact), fading between
+    pulses, series resistance, wear and disturb (see Endurance and HalfSelectDisturb).
     """
 
     model: Memristor
@@ -236,8 +236,10 @@ class DynamicCell(PulsedDevice):
         wave = np.broadcast_to(felt, (PARTS, len(state)))
         currents, path = simulate(self.model, wave, duration, state, largest_move=1)
         if np.array_equal(felt, volts):
-            return path[-1], SIMPSON[:-1] @ currents + SIMPSON[-1] * self.model.current(path[-1], volts)
-        return path[-1], SIMPSON @ self.model.current(path, volts)
+            currents = np.concatenate([currents, self.model.current(path[-1:], volts)])
+        else:
+            currents = self.model.current(path, volts)
+        return path[-1], (SIMPSON[:, np.newaxis] * currents).sum(axis=0)  # in one order, unlike a product by BLAS
 
     def _read(self, state, size) -> np.ndarray:
         return size * self.model.conductance(state, self.v_read)

@@ -16,6 +16,8 @@ from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import _parameters
 from .base import Cells, Device, ReadShares, Trap
+from .endurance import Endurance
+from .faults import Faulty
 
 BOLTZMANN = 1.380649e-23  # J/K, exact, SI 2019
 CHARGE = 1.602176634e-19  # C, exact, SI 2019
@@ -207,7 +209,7 @@ class WithReadNoise(Device):
     ArgumentTypeError
         A device or part of another type.
     InputError
-        A device that has parts already.
+        A device that has parts already, or whose stuck cells noise would move: Faulty and Endurance go outside.
 
     Notes
     -----
@@ -224,6 +226,9 @@ class WithReadNoise(Device):
             raise ArgumentTypeError(f"WithReadNoise: device is {self.device!r}; give a Device, as Pcm()")
         if isinstance(self.device, WithReadNoise):
             raise InputError("WithReadNoise: the device already has parts; give all parts in one tuple")
+        if isinstance(self.device, Faulty | Endurance):
+            outer = type(self.device).__name__
+            raise InputError(f"WithReadNoise: noise would move stuck cells; wrap as {outer}(WithReadNoise(...), ...)")
         parts = self.parts
         if not isinstance(parts, tuple) or not parts or not all(isinstance(part, ReadNoise) for part in parts):
             raise ArgumentTypeError(f"WithReadNoise: parts is {parts!r}; give a tuple, as (WhiteNoise(4e-7),)")

@@ -16,7 +16,10 @@ from ..errors import InputError
 from . import _parameters
 from ._arrays import normals
 from .base import Cells, Device
+from .disturb import HalfSelectDisturb
+from .endurance import Endurance
 from .faults import Faulty
+from .levels import Levels
 from .measured import MeasuredTable
 from .pulses import Iterative, PulseScheme
 from .report import ProgrammingReport, PulsedDevice, write_verify
@@ -54,16 +57,17 @@ class WriteVerified(PulsedDevice):
     Raises
     ------
     InputError
-        A number outside these limits, or a device that cannot be verified: Faulty (wrap the other way round, as
-        Faulty(WriteVerified(device, ...))), MeasuredTable and WriteVerified (both verify already).
+        A number outside these limits, or a device that cannot be verified: Faulty, Endurance, HalfSelectDisturb and
+        Levels (wrap the other way round, as Faulty(WriteVerified(device, ...))), MeasuredTable, DynamicCell and
+        WriteVerified (they verify already).
 
     Notes
     -----
     The published spreads of HermesPcm, RramWan2022, RramMilo2021 and RramCmo are what their chips' own write-verify
     left. To verify on top of them says what a finer loop would gain if its last pulse scattered as theirs: rosy.
     A pulse draws all of a cell anew, its drift exponent, relaxation and traps included. Read noise slower than the
-    verify read is not seen by it, and comes on top later. Not modelled: relaxation between pulse and read, endurance,
-    disturb of other cells in the row or column, stuck cells that use up max_pulses. For dynamic memristors, see
+    verify read is not seen by it, and comes on top later. Not modelled: relaxation between pulse and read, stuck cells
+    that use up max_pulses. For endurance and disturb, see Endurance and HalfSelectDisturb; for dynamic memristors,
     DynamicCell.
     """
 
@@ -80,8 +84,9 @@ class WriteVerified(PulsedDevice):
         who = "WriteVerified"
         _checks.instance(self.device, Device, who=who, name="device")
         _checks.instance(self.scheme, PulseScheme, who=who, name="scheme")
-        if isinstance(self.device, Faulty):
-            raise InputError(f"{who}: a fault stays from pulse to pulse; wrap as Faulty(WriteVerified(device, ...))")
+        if isinstance(self.device, Faulty | Endurance | HalfSelectDisturb | Levels):
+            outer = type(self.device).__name__
+            raise InputError(f"{who}: what {outer} does is not redone at each pulse; wrap as {outer}({who}(...), ...)")
         if isinstance(self.device, MeasuredTable | PulsedDevice):
             raise InputError(f"{who}: {type(self.device).__name__} verifies already; set its own tolerance")
         _parameters.positive(self.tolerance, who=who, name="tolerance")
@@ -136,14 +141,14 @@ class WriteVerified(PulsedDevice):
             seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
         )
 
-    def _fast_share(self) -> float:
-        """Share of the read variance that is faster than a verify read."""
+    def _fast_share(self, cells: Cells | None = None) -> float | np.ndarray:
+        """Share of the read variance that is faster than a verify read: of each of `cells`, or of all."""
         span = self.read_seconds
-        return self.device.read_shares(0.0, image_seconds=span, session_seconds=span).fresh
+        return self.device.read_shares(0.0, image_seconds=span, session_seconds=span, cells=cells).fresh
 
     def verify(self, cells: Cells, generator: np.random.Generator) -> np.ndarray:
         """One verify read of every cell, siemens."""
-        sigma = self.device.read_sigma(cells, 0.0) * np.sqrt(self._fast_share())
+        sigma = self.device.read_sigma(cells, 0.0) * np.sqrt(self._fast_share(cells))
         return cells.conductance + sigma * normals(generator, np.shape(cells.conductance))
 
 

@@ -129,8 +129,11 @@ def test_same_seed_same_bits_for_any_threads_and_batches():
     net, x = small_net(), inputs(150)
     noisy = chip(device=HermesPcm(), seconds=3600.0, compensation=ColumnAffine())
     first = run(net, noisy, x, seed=3, threads=1)
-    np.testing.assert_array_equal(first.outputs, run(net, noisy, x, seed=3, threads=2).outputs)
+    beside = run(net, noisy, x, seed=3, threads=2)
+    np.testing.assert_array_equal(first.outputs, beside.outputs)
+    assert first.counts == beside.counts
     np.testing.assert_array_equal(first.outputs[:40], run(net, noisy, x[:40], seed=3).outputs)
+    np.testing.assert_array_equal(first.outputs[:2], run(net, noisy, x[:2], seed=3, threads=5).outputs)
     assert not np.array_equal(first.outputs, run(net, noisy, x, seed=4).outputs)
 
 

@@ -93,6 +93,7 @@ def test_it_is_a_chip_like_others():
     [
         {},
         {"device": Faulty(Pcm(), stuck_on=0.02, open_rows=0.05)},
+        {"device": Faulty(Pcm(), stuck_on=0.02, shorted_rows=0.1, shorted_columns=0.1, spare_rows=2, spare_columns=2)},
         {"mapping": OffsetColumn(), "adc": Adc(bits=7, offset_spread=1.0, gain_spread=0.05)},
         {"mapping": BitSliced(2), "compensation": ReferenceColumns(2)},
         {"compensation": BatchNorm()},

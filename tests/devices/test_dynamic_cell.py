@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import neuroemu as ne
 from neuroemu import chips, datasets
+from neuroemu.crossbar import load_programmed, program
 from neuroemu.devices import DynamicCell, Faulty, Pulse, PulseGrowth, Spread, WriteVerified, write_verify
 from neuroemu.devices import dynamics as dy
 from neuroemu.errors import ArgumentTypeError, InputError
@@ -224,7 +225,7 @@ def test_spread_is_healed_by_the_loop():
 # ---- use
 
 
-def test_in_a_crossbar_and_under_faults():
+def test_in_a_crossbar_in_a_file_and_under_faults(tmp_path):
     plain = datasets.mnist_network()
     network = ne.quantize(plain, samples=plain.samples)
     x, y = datasets.mnist_test(100)
@@ -234,6 +235,10 @@ def test_in_a_crossbar_and_under_faults():
     assert result.accuracy > 0.93 and ne.run(network, rough, x, labels=y).accuracy < result.accuracy - 0.1
     part = ne.run(network, fine, x[:20], threads=1)
     np.testing.assert_array_equal(part.outputs, result.outputs[:20])
+    made = program(network, rough, seed=0)
+    made.save(tmp_path / "chip.npz")
+    again = load_programmed(tmp_path / "chip.npz", network, rough)
+    np.testing.assert_array_equal(ne.run(network, again, x[:20]).outputs, ne.run(network, rough, x[:20]).outputs)
     faulty = Faulty(VTEAM, stuck_on=0.1)
     cells = faulty.program(targets(VTEAM, 500), rng(6))
     assert (faulty.conductance(cells, 1e3) == VTEAM.g_max).sum() == (cells.state["fault"] == 1).sum() > 20

@@ -11,6 +11,7 @@ from neuroemu.crossbar import Averaged, DifferentialPair, OffsetColumn
 from neuroemu.crossbar.mapping import Tile
 from neuroemu.crossbar.programming import program
 from neuroemu.devices import (
+    Endurance,
     Generic,
     HermesPcm,
     Ideal,
@@ -25,7 +26,8 @@ from neuroemu.devices import (
     WhiteNoise,
     WithReadNoise,
 )
-from neuroemu.devices.faults import Fault, Faulty, fault_map
+from neuroemu.devices.fault_maps import Fault, fault_map
+from neuroemu.devices.faults import Faulty
 from neuroemu.devices.verified import WriteVerified
 from neuroemu.errors import ArgumentTypeError, InputError
 
@@ -160,8 +162,24 @@ def test_no_faults_are_no_change_and_the_share_does_not_touch_the_programming():
 def next_after(targets):
     generator = rng(6)
     Pcm().program(targets, generator)
-    generator.integers(1 << 63)
     return generator.random()
+
+
+def test_a_chip_keeps_its_faults_when_it_is_programmed_again():
+    """Write-verify draws another number of pulses for other weights; the faults of a tile stay."""
+    noisy = Generic(noise=NormalNoise(1e-6))
+    device = Endurance(WriteVerified(noisy, 0.5e-6), 1e6, 1.5, 1e6, stuck_on=1.0)
+    device = Faulty(device, stuck_on=0.1, open_columns=0.05, spare_columns=2)
+    tile = Tile(slice(0, 40), slice(0, 30), 0)
+    codes, worn = [], []
+    for seed, trial in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        levels = rng(len(codes)).integers(-127, 128, (40, 30)).astype(np.float32)
+        (held,) = program(levels, [tile], 127, device, mapping=DifferentialPair(), seed=seed, trial=trial, layer=0)
+        codes.append(held.cells.state["fault"])
+        worn.append(held.cells.state["worn"])
+    for found in (codes, worn):
+        np.testing.assert_array_equal(found[0], found[1])
+        assert not np.array_equal(found[0], found[2]) and not np.array_equal(found[0], found[3])
 
 
 def test_same_seed_same_faults_and_pairs_differ():

@@ -16,11 +16,14 @@ from neuroemu.crossbar import (
     CrossbarChip,
     Dac,
     DifferentialPair,
+    HeavyRows,
     IdealAdc,
     IdealDac,
     OffsetColumn,
     PulseWidth,
     Sar,
+    Significance,
+    noise_budget,
 )
 from neuroemu.crossbar.building import build_engine, largest_drive, planes_of, program_layer, scheme_of
 from neuroemu.devices import (
@@ -48,6 +51,7 @@ FREE = CostTable(
 SCHEMES = [Amplitude(), PulseWidth(), BitSerial(1), BitSerial(3), Amplitude("phases"), PulseWidth("phases")]
 SCHEMES += [BitSerial(1, "phases"), BitSerial(2, "phases")]
 MAPPINGS = [DifferentialPair(), OffsetColumn(), BitSliced(2), Averaged(3)]
+MAPPINGS += [DifferentialPair("two", scaling="column"), Significance((1, 8), correct=True)]
 
 
 def chip(device, **fields):
@@ -73,7 +77,7 @@ def engine(chip, network):
     return build_engine(chip, network, network.weighted[0], index=0, sampled=None, seed=3, trial=0, threads=1)
 
 
-def from_currents(chip, network, x):
+def from_currents(chip, network, x, levels=None):
     """What `engine(chip, network).read(x)` stands for, device by device in amperes."""
     layer, device, volts = network.weighted[0], chip.device, chip.dac.v_read
     layout = chip.layout(layer)
@@ -81,12 +85,15 @@ def from_currents(chip, network, x):
     full, top = chip.inputs.full_drive(largest), chip.mapping.top(max(layer.weight_grid.high, 1))
     unit = volts / full * (device.g_max - device.g_min) / top  # amperes of one column-sum unit
     scheme = scheme_of(chip, network, layer)
-    planes = scheme.split(x, planes_of(chip, network, layer))
+    planes = scheme.split(layout.driven(x), planes_of(chip, network, layer))
     total = 0.0
     for number, plane in enumerate(planes):
         columns = np.zeros((len(x), layout.levels.shape[1]))
         for held in program_layer(chip, layer, index=0, seed=3, trial=0):
             d = plane[:, held.tile.rows, None].astype(np.float64)
+            if levels is not None:
+                codes = d[..., 0].astype(int) + full
+                d = np.stack([levels[held.tile.rows][np.arange(d.shape[1]), row] for row in codes])[..., None]
             for cells, sign in ((held.plus, 1), (held.minus, -1)):
                 if cells is None:
                     continue
@@ -113,10 +120,23 @@ def test_column_sums_are_those_of_the_devices_currents(device, scheme, signed):
     x = drives(network)
     assert (x.min() < -50) == signed and x.max() > 50
     for mapping in MAPPINGS:
-        built = chip(device, inputs=scheme, mapping=mapping)
+        built = chip(device, inputs=scheme, mapping=mapping, row_order=HeavyRows())
         expected = from_currents(built, network, x)
         read = engine(built, network).read(x[:, None, :], 0)[:, 0]
         np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scheme", [Amplitude(), BitSerial(3)], ids=str)
+def test_row_drivers_of_their_own_levels_drive_the_curve(scheme):
+    network = dense(True)
+    x = drives(network)
+    built = chip(CubicCell(Ideal(), third=-0.25, second=0.1), inputs=scheme, dac=Dac(v_read=0.5, inl=1.5))
+    programmed = engine(built, network)
+    steps = built.dac.steps(x, programmed.dac_scale)
+    expected = from_currents(built, network, steps, programmed.drivers.levels)
+    read = programmed.read(x[:, None, :], 0)[:, 0]
+    np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+    assert np.abs(expected - from_currents(built, network, steps)).max() > 1e-3 * np.abs(expected).max()
 
 
 def test_closed_forms_for_a_curve_of_one_shape():
@@ -175,6 +195,8 @@ def test_milo_runs_the_embedded_network_the_same_in_any_batch(scheme):
 def test_a_voltage_beyond_the_curve_is_refused():
     with pytest.raises(InputError, match=r"v_read is 0.6 V; the I-V curve of RramMilo2021 holds up to 0.5 V"):
         chip(RramMilo2021(), dac=Dac(v_read=0.6))
+    with pytest.raises(InputError, match="with cells that are not ohmic is not modelled; use Dac"):
+        chip(RramMilo2021(), dac=Dac(noise=0.5))
     with pytest.raises(InputError, match=r"falls at -0\.5 V"):
         CubicCell(Ideal(), third=-2.0)
     with pytest.raises(InputError, match=r"falls at -0\.275 V"):
@@ -196,3 +218,14 @@ def test_wrappers_pass_the_curve_on():
         inner = cell if "Milo" not in repr(wrapped) else RramMilo2021()
         np.testing.assert_array_equal(wrapped.iv.current(1e-4, volts), inner.iv.current(1e-4, volts))
     assert cell.iv.effective_conductance(1e-4, 0.4) == pytest.approx(1e-4 * (1 - 0.25 * 0.16))
+
+
+def test_the_noise_budget_tells_the_curve_apart():
+    """I = G (V + b V^3) in PulseWidth: every sum is off by b v^2, and by nothing else here."""
+    network = dense(True)
+    x = np.random.default_rng(5).uniform(-1, 1, (20, 37)).astype(np.float32)
+    bent = chip(CubicCell(Ideal(), third=-0.4), inputs=PulseWidth())
+    row = noise_budget(network, bent, x, trials=1).errors["fc"]
+    assert row["I-V curve"] == pytest.approx(0.4 * 0.5**2, rel=1e-4)
+    assert row["together"] == row["I-V curve"] and row["programming"] == row["ADC"] == 0
+    assert "I-V curve" not in noise_budget(network, replace(bent, device=Ideal()), x, trials=1).errors["fc"]
