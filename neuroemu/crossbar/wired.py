@@ -141,7 +141,7 @@ def wired_weights(
         mean[held.tile.rows, held.tile.columns] = difference / unit
         tiles.append(WiredTile(held.tile.rows, held.tile.columns, held.tile.row_tile, g, fresh, slow))
     weights = Weights(mean, None, None)
-    loss = 1.0 - wired / ideal if ideal > 0 else 0.0
+    loss = float(1.0 - wired / ideal) if ideal > 0 else 0.0
     if not any(tile.fresh.any() or tile.slow.any() for tile in tiles):
         return weights, None, loss
     reads = Wired(tuple(tiles), wires, noise, unit, shape[1], rows_per_tile, key[0], threads)
