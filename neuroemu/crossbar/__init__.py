@@ -8,7 +8,8 @@ from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .oracle import read_per_device
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
-from .wires import Solution, Wires, solve, transfer
+from .solution import Solution
+from .wires import Wires, solve, transfer
 
 __all__ = [
     "Adc",
