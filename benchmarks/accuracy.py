@@ -12,7 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 import neuroemu as ne
-from neuroemu.crossbar import ideal
+from neuroemu.crossbar import (
+    ColumnAffine,
+    ColumnGain,
+    NoCompensation,
+    TileGain,
+    ideal,
+)
 
 
 def rows(n_images: int, n_chips: int):
@@ -35,7 +41,7 @@ def rows(n_images: int, n_chips: int):
     note = "outputs equal the reference" if same else "OUTPUTS DIFFER"
     yield "ideal crossbar, 8 bits", share(outputs) if same else float("nan"), note
     for bits in (8, 4):
-        for mode in ("none", "global", "column", "affine"):
+        for mode in (NoCompensation(), TileGain(), ColumnGain(), ColumnAffine()):
             chip = replace(ne.chips.HERMES, compensation=mode)
             result = ne.run(reference[bits][0], chip, x, labels=y, trials=n_chips)
             low, high = result.chip_interval

@@ -12,7 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import neuroemu as ne
-from neuroemu.crossbar import Adc
+from neuroemu.crossbar import (
+    Adc,
+    ColumnAffine,
+    NoCompensation,
+    TileGain,
+)
 
 network = ne.datasets.mnist_network()
 quantized = ne.quantize(network, samples=network.samples)
@@ -46,7 +51,7 @@ by_bits = [accuracy(replace(ne.chips.HERMES, adc=Adc(bits=b)), trials=2) for b i
 times = np.logspace(1, 7, 5)
 by_time = {
     mode: [accuracy(replace(ne.chips.HERMES, seconds=float(t), compensation=mode), trials=2) for t in times]
-    for mode in ("none", "global", "affine")
+    for mode in (NoCompensation(), TileGain(), ColumnAffine())
 }
 
 # %%

@@ -9,10 +9,11 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, crossbar, datasets, devices, digital, errors, network, spiking
+from .ageing import ageing
 from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, save
 from .placement import Placement, place, run
-from .result import Result
+from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
 from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
 from .versions import show_versions
@@ -25,7 +26,9 @@ __all__ = [
     "Placement",
     "Result",
     "Sweep",
+    "ageing",
     "calibrate",
+    "chip_yield",
     "chips",
     "compare",
     "crossbar",

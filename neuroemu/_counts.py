@@ -4,6 +4,8 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+import numpy as np
+
 from . import _checks
 from .errors import ArgumentTypeError, InputError
 
@@ -142,3 +144,13 @@ def _count(key, value) -> int:
 def _nearest(n: int, parts: int) -> int:
     whole, rest = divmod(n, parts)
     return whole + (2 * rest > parts or (2 * rest == parts and whole % 2 == 1))
+
+
+def si(value: float, unit: str) -> str:
+    """A number with three digits and an SI prefix: si(1.2e-6, "J") is "1.20 uJ"."""
+    if value == 0 or not np.isfinite(value):
+        return f"{value:g} {unit}"
+    power = min(4, max(-6, int(np.floor(np.log10(abs(value)) / 3))))
+    scaled = value / 10.0 ** (3 * power)
+    digits = max(0, 2 - int(np.floor(np.log10(abs(scaled)))))
+    return f"{scaled:.{digits}f} {'afpnum kMGT'[power + 6].strip()}{unit}"

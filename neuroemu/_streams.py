@@ -6,7 +6,7 @@ from their own counter-based generator, keyed by a 64-bit word made here.
 
 import numpy as np
 
-DOMAINS = ("program", "drift", "read", "slow", "adc", "input", "neuron", "learn", "calibrate")
+DOMAINS = ("program", "drift", "read", "slow", "adc", "input", "neuron", "learn", "calibrate", "reference", "dac")
 
 
 def generator(seed: int, domain: str, *key: int) -> np.random.Generator:

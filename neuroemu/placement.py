@@ -60,6 +60,18 @@ class Placement:
             rows.append((str(site.unit), site.layer, *spans, f"{site.utilisation:.1%}", *details))
         return aligned(rows)
 
+    def layers(self) -> str:
+        """One line a layer: its units, rows and columns in all, the largest unit, and what of its units is in use.
+
+        "used" is the mean utilisation; "nonzero", where the chip knows it, the share of the occupied crossings that
+        hold a weight.
+        """
+        rows = [("layer", "units", "rows", "columns", "largest unit", "used", "nonzero")]
+        for name in dict.fromkeys(site.layer for site in self.sites):
+            rows.append((name, *_summary([site for site in self.sites if site.layer == name])))
+        known = any(row[-1] for row in rows[1:])
+        return aligned(rows if known else [row[:-1] for row in rows])
+
     def __repr__(self):
         layers = Counter(site.layer for site in self.sites)
         spread = ", ".join(f"{name} {n}" for name, n in layers.items())
@@ -123,6 +135,18 @@ def run(
     PlacementError, InputError, ArgumentTypeError, PriceError
     """
     return place(network, chip).run(x, labels=labels, seed=seed, trials=trials, threads=threads, progress=progress)
+
+
+def _summary(sites: list[Site]) -> tuple[str, ...]:
+    """Cells of one layer in `Placement.layers`."""
+    sizes = [(site.rows[1] - site.rows[0], site.columns[1] - site.columns[0]) for site in sites]
+    high, wide = max(sizes, key=lambda size: size[0] * size[1])
+    extent = (str(max(site.rows[1] for site in sites)), str(max(site.columns[1] for site in sites)))
+    nonzero = ""
+    if all("nonzero weights" in site.details for site in sites):
+        held = sum(site.details["nonzero weights"] for site in sites)
+        nonzero = f"{held / sum(size[0] * size[1] for size in sizes):.1%}"
+    return (str(len(sites)), *extent, f"{high}x{wide}", f"{running.utilisation(sites):.1%}", nonzero)
 
 
 def _cell(value) -> str:

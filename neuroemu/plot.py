@@ -9,6 +9,15 @@ from .errors import ArgumentTypeError, InputError
 from .result import Result, si
 from .sweeps import Sweep
 
+AGES = {
+    "1 s": 1.0,
+    "1 min": 60.0,
+    "1 h": 3600.0,
+    "1 day": 86400.0,
+    "1 month": 2.62e6,
+    "1 year": 3.15e7,
+    "10 years": 3.15e8,
+}  # s, ticks of `ageing`
 COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#545863", "#00798c", "#8d6a9f")
 
 
@@ -99,6 +108,20 @@ def sweep(sweeps, *, logarithmic: bool = False) -> Figure:
     return figure
 
 
+def ageing(sweeps) -> Figure:
+    """Accuracy against the time since programming, as `neuroemu.ageing` gives it; a line for each compensation."""
+    figure = sweep(sweeps, logarithmic=True)
+    (axes,) = figure.axes
+    named = sweeps if isinstance(sweeps, dict) else {"": sweeps}
+    times = [float(v) for one in named.values() for v in one.values]
+    shown = {name: t for name, t in AGES.items() if min(times) <= t <= max(times)}
+    if shown:
+        axes.set_xticks(list(shown.values()), list(shown), fontsize=8)
+        axes.minorticks_off()
+    axes.set_xlabel("time since programming")
+    return figure
+
+
 def noise_budget(budget) -> Figure:
     """Relative error of each layer from each imperfection of a crossbar chip, as bars."""
     if not hasattr(budget, "errors"):
@@ -124,26 +147,31 @@ def noise_budget(budget) -> Figure:
 
 
 def tiles(placement) -> Figure:
-    """The units of a placement as rectangles, coloured by layer and filled by their utilisation."""
+    """The units of a placement, coloured by layer.
+
+    On chips of arrays each square is an array and the rectangle in it the rows and columns in use, row 0 at the top;
+    the darker, the more of its weights are not zero. In it: the share of the array in use, and which slices of the
+    weights it holds, where there are several. On other chips a unit is filled to its utilisation. Many units are drawn
+    small, without numbers.
+    """
     if not hasattr(placement, "sites"):
         raise ArgumentTypeError(f"plot.tiles: got {type(placement).__name__}; give a Placement")
     sites = placement.sites
     layers = list(dict.fromkeys(site.layer for site in sites))
     colours = dict(zip(layers, _colours(len(layers)), strict=True))
-    wide = min(16, max(1, int(np.ceil(np.sqrt(len(sites) * 1.8)))))
-    high = -(-len(sites) // wide)
-    figure = _figure(1.2 + 0.55 * wide + 1.8, 0.9 + 0.55 * high)
+    wide = max(1, int(np.ceil(np.sqrt(len(sites) * 1.8))))
+    high = max(1, -(-len(sites) // wide))
+    inches = min(0.62, 11 / wide)  # a side of a unit
+    names = -(-len(layers) // max(4, int(inches * high / 0.2)))  # columns of the legend
+    figure = _figure(1.2 + inches * wide + 1.8 * names, 0.9 + max(inches * high, 0.8))
     axes = figure.subplots()
+    array = (getattr(placement.chip, "rows", None), getattr(placement.chip, "columns", None))
     for index, site in enumerate(sites):
-        x, y = index % wide, index // wide
-        axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor="0.6", lw=0.8))
-        height = 0.9 * site.utilisation
-        axes.add_patch(Rectangle((x + 0.05, y + 0.95 - height), 0.9, height, color=colours[site.layer]))
-        axes.text(x + 0.5, y + 0.5, f"{site.utilisation:.0%}", ha="center", va="center", fontsize=7)
+        _unit(axes, site, (index % wide, index // wide), array, colours[site.layer], numbers=inches > 0.45)
     axes.set(xlim=(0, wide), ylim=(high, 0), aspect="equal")
     axes.axis("off")
-    handles = [Patch(color=colours[name], label=name) for name in layers]
-    axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    handles = [Patch(color=colours[name], label=f"{name} ({_count(sites, name)})") for name in layers]
+    axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), ncols=names)
     axes.set_title(f"{placement.network.name} on {placement.chip.name}: {len(sites)} units", fontsize=10)
     return figure
 
@@ -158,6 +186,28 @@ def save(figure: Figure, path) -> None:
 
 def _figure(wide: float, high: float) -> Figure:
     return Figure(figsize=(wide, high), layout="constrained")
+
+
+def _unit(axes, site, corner: tuple[int, int], array, colour: str, *, numbers: bool):
+    """One square of `tiles`, its corner at whole coordinates."""
+    x, y = corner[0] + 0.05, corner[1] + 0.05
+    axes.add_patch(Rectangle((x, y), 0.9, 0.9, fill=False, edgecolor="0.6", lw=0.8 if numbers else 0.3))
+    if None in array:
+        fill = 0.9 * site.utilisation
+        axes.add_patch(Rectangle((x, y + 0.9 - fill), 0.9, fill, color=colour, lw=0))
+    else:
+        rows, columns = site.rows[1] - site.rows[0], site.columns[1] - site.columns[0]
+        shade = site.details.get("nonzero weights", rows * columns) / max(1, rows * columns)
+        size = (0.9 * min(1.0, columns / array[1]), 0.9 * min(1.0, rows / array[0]))
+        axes.add_patch(Rectangle((x, y), *size, facecolor=colour, alpha=0.25 + 0.75 * shade, lw=0))
+        axes.add_patch(Rectangle((x, y), *size, fill=False, edgecolor=colour, lw=0.8 if numbers else 0.3))
+    if numbers:
+        slices = f"\nslice {site.details['slices']}" if "slices" in site.details else ""
+        axes.text(x + 0.45, y + 0.45, f"{site.utilisation:.0%}{slices}", ha="center", va="center", fontsize=6)
+
+
+def _count(sites, layer: str) -> int:
+    return sum(site.layer == layer for site in sites)
 
 
 def _colours(n: int) -> list[str]:

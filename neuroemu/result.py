@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ._counts import Counts
+from . import _checks
+from ._counts import Counts, si
+from ._statistics import wilson
 from .energy import Energy
-
-Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+from .errors import InputError
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,6 @@ class Scores:
         by_trial = (predictions == labels).mean(axis=1)
         mean = float(by_trial.mean())
         return cls(tuple(map(float, by_trial)), wilson(mean, len(labels)), _student(by_trial))
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % Wilson score interval of a share seen in n trials.
-
-    Reference: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927), doi:10.1080/01621459.1927.10502953.
-    """
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _student(values: np.ndarray) -> tuple[float, float] | None:
@@ -188,14 +179,51 @@ class Result:
         return f"<table><caption>{caption}</caption>{cells}</table>{warned}"
 
 
-def si(value: float, unit: str) -> str:
-    """A number with three digits and an SI prefix: si(1.2e-6, "J") is "1.20 uJ"."""
-    if value == 0 or not np.isfinite(value):
-        return f"{value:g} {unit}"
-    power = min(4, max(-6, int(np.floor(np.log10(abs(value)) / 3))))
-    scaled = value / 10.0 ** (3 * power)
-    digits = max(0, 2 - int(np.floor(np.log10(abs(scaled)))))
-    return f"{scaled:.{digits}f} {'afpnum kMGT'[power + 6].strip()}{unit}"
+@dataclass(frozen=True)
+class ChipYield:
+    """Share of programmed chips that are good enough, with its 95 % Wilson interval over chips."""
+
+    minimum_accuracy: float
+    share: float
+    interval: tuple[float, float]
+    n_chips: int
+
+    def __repr__(self):
+        return (
+            f"{percent_interval(self.share, self.interval)} of {self.n_chips} chips reach "
+            f"{100 * self.minimum_accuracy:g} %"
+        )
+
+
+def chip_yield(result: Result, minimum_accuracy: float) -> ChipYield:
+    """Share of the programmed chips (the trials of `result`) whose accuracy is at least `minimum_accuracy`.
+
+    Parameters
+    ----------
+    result : Result
+        With labels; each trial is a chip.
+    minimum_accuracy : float, 0 to 1
+
+    Returns
+    -------
+    ChipYield
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        No Result, one without labels, or a minimum outside 0 to 1.
+
+    Notes
+    -----
+    The accuracy of a chip is that on the images of the run: near the minimum, few images blur the yield.
+    """
+    _checks.instance(result, Result, who="chip_yield", name="result")
+    least = _checks.real(minimum_accuracy, who="chip_yield", name="minimum_accuracy", low=0.0, high=1.0)
+    if result.scores is None:
+        raise InputError("chip_yield: the result has no accuracy; run with labels=")
+    chips = np.array(result.scores.by_trial)
+    share = float(np.mean(chips >= least - 1e-12))
+    return ChipYield(least, share, wilson(share, len(chips)), len(chips))
 
 
 def percent_interval(middle, interval) -> str:

@@ -42,11 +42,11 @@ MM_INLINE mm_d mm_attempt(int model, const double *p, const mm_drive *drive, mm_
 }
 
 /* Each lane has its own step size, so a device does not feel its neighbours. Returns the lanes that did not finish. */
-MM_INLINE mm_i mm_integrate(int model, const double *p, mm_d *state, mm_d v, double dt)
+MM_INLINE mm_i mm_integrate(int model, const double *p, mm_d *state, mm_d v, mm_d dt)
 {
     const double low = p[0], high = p[1], range = high - low;
     const mm_drive drive = mm_prepare(model, p, v);
-    mm_d x = *state, k[7], error, left = mm_all(dt);
+    mm_d x = *state, k[7], error, left = dt;
     k[0] = mm_rate(model, p, &drive, x);
     mm_d h = mm_min(left, 0.1 * range / mm_max(mm_abs(k[0]), mm_all(1e-300)));
     mm_i moving = left > 0.0;
@@ -73,7 +73,7 @@ MM_INLINE int mm_integrated(int model)
     return model == MM_YAKOPCIC || model == MM_STANFORD_PKU || (model > MM_DRIFT_FREE && model < MM_VTEAM);
 }
 
-MM_INLINE mm_i mm_step(int model, const double *p, mm_d *state, mm_d v, double dt, double relaxed)
+MM_INLINE mm_i mm_step(int model, const double *p, mm_d *state, mm_d v, mm_d dt, mm_d relaxed)
 {
     mm_d x = *state, y;
     switch (model) {
@@ -90,23 +90,33 @@ MM_INLINE mm_i mm_step(int model, const double *p, mm_d *state, mm_d v, double d
 }
 
 /* A block of arrays: T rows of voltages, T + 1 rows of states (the first is given), T rows of currents. A NULL `after`
-   asks for currents only, NULL `currents` for states only. */
+   asks for currents only, NULL `currents` for states only. A step lasts `durations` of each device, or `dt` for all
+   where that is NULL. */
 typedef struct {
     double p[MM_PARAMETERS];
     double dt, relaxed;
+    const double *durations;
     int64_t devices, steps, voltage_row, voltage_column; /* strides of the voltage; 0: the same for all */
     const double *voltage, *before;
     double *after, *currents;
 } mm_job;
 
+/* (1 - exp(-rate dt)) / rate of UMich; `job->relaxed` where all devices have one dt. */
+MM_INLINE mm_d mm_relaxed(int model, const double *p, const mm_job *job, mm_d dt)
+{
+    if (model != MM_UMICH || !job->durations) return mm_all(job->relaxed);
+    return p[8] > 0.0 ? -mm_expm1(-p[8] * dt) / p[8] : dt;
+}
+
 MM_INLINE mm_i mm_lanes(int model, const double *p, const mm_job *job, const double *before, const double *voltage,
-                        double *after, double *currents)
+                        const double *duration, double *after, double *currents)
 {
     mm_d x = mm_load(before), v = job->voltage_column ? mm_load(voltage) : mm_all(*voltage);
     mm_i failed = {0};
     if (currents) mm_store(currents, mm_current(model, p, x, v));
     if (after) {
-        failed = mm_step(model, p, &x, v, job->dt, job->relaxed);
+        mm_d dt = job->durations ? mm_load(duration) : mm_all(job->dt);
+        failed = mm_step(model, p, &x, v, dt, mm_relaxed(model, p, job, dt));
         mm_store(after, x);
     }
     return failed;
@@ -114,15 +124,16 @@ MM_INLINE mm_i mm_lanes(int model, const double *p, const mm_job *job, const dou
 
 /* The devices behind the last full vector, through copies; lanes without a device repeat the last one. */
 MM_INLINE int mm_tail(int model, const double *p, const mm_job *job, const double *before, const double *voltage,
-                      double *after, double *currents, int64_t count)
+                      const double *duration, double *after, double *currents, int64_t count)
 {
-    double x[MM_LANES], v[MM_LANES], y[MM_LANES], i[MM_LANES];
+    double x[MM_LANES], v[MM_LANES], y[MM_LANES], i[MM_LANES], dt[MM_LANES];
     for (int k = 0; k < MM_LANES; k++) {
         int64_t from = k < count ? k : count - 1;
         x[k] = before[from];
         v[k] = voltage[from * job->voltage_column];
+        dt[k] = job->durations ? duration[from] : job->dt;
     }
-    int failed = mm_any(mm_lanes(model, p, job, x, v, after ? y : NULL, currents ? i : NULL));
+    int failed = mm_any(mm_lanes(model, p, job, x, v, dt, after ? y : NULL, currents ? i : NULL));
     if (after) memcpy(after, y, (size_t)count * sizeof(double));
     if (currents) memcpy(currents, i, (size_t)count * sizeof(double));
     return failed;
@@ -137,13 +148,15 @@ MM_INLINE int64_t mm_block_of(int model, const mm_job *job, int64_t first, int64
         const double *voltage = job->voltage + t * job->voltage_row;
         double *after = job->after ? job->after + t * job->devices : NULL;
         double *currents = job->currents ? job->currents + t * job->devices : NULL;
-        int64_t i = first, column = job->voltage_column;
+        const double *duration = job->durations ? job->durations : &job->dt;
+        int64_t i = first, column = job->voltage_column, spread = job->durations != NULL;
         mm_i failed = {0};
         for (; i + MM_LANES <= last; i += MM_LANES)
-            failed |= mm_lanes(model, p, job, before + i, voltage + i * column, after ? after + i : NULL,
-                               currents ? currents + i : NULL);
+            failed |= mm_lanes(model, p, job, before + i, voltage + i * column, duration + i * spread,
+                               after ? after + i : NULL, currents ? currents + i : NULL);
         if (mm_any(failed) || (i < last && mm_tail(model, p, job, before + i, voltage + i * column,
-                                                   after ? after + i : NULL, currents ? currents + i : NULL, last - i)))
+                                                   duration + i * spread, after ? after + i : NULL,
+                                                   currents ? currents + i : NULL, last - i)))
             return t;
     }
     return -1;

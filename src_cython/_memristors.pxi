@@ -14,6 +14,7 @@ cdef extern from "_memristors.h" nogil:
     ctypedef struct mm_job:
         double p[MM_PARAMETERS]
         double dt, relaxed
+        const double *durations
         int64_t devices, steps, voltage_row, voltage_column
         const double *voltage
         const double *before
@@ -67,9 +68,10 @@ def current(int model, const double[::1] parameters, const double[::1] state, co
 
 
 def step(int model, const double[::1] parameters, const double[::1] state, const double[:, ::1] voltage, double dt,
-         double[:, ::1] states, double[:, ::1] currents=None, *, int threads=1):
+         double[:, ::1] states, double[:, ::1] currents=None, *, const double[::1] durations=None, int threads=1):
     """States (T, N) after each of the T steps, and the currents (T, N) at their start if wanted.
 
+    A step lasts dt, or where given `durations` (N,) of each device.
     Returns how many blocks of devices hold one that needs more than MM_SUBSTEPS substeps.
     """
     cdef mm_job job
@@ -79,7 +81,10 @@ def step(int model, const double[::1] parameters, const double[::1] state, const
         raise ValueError("memristors kernel: states need one row a step and one column a device")
     if currents is not None and (currents.shape[0] != steps or currents.shape[1] != n):
         raise ValueError("memristors kernel: currents need one row a step and one column a device")
+    if durations is not None and durations.shape[0] != n:
+        raise ValueError("memristors kernel: durations need one number a device")
     if n and steps:
+        job.durations = &durations[0] if durations is not None else NULL
         job.after = &states[0, 0]
         job.currents = &currents[0, 0] if currents is not None else NULL
         with nogil:

@@ -42,7 +42,7 @@ MM_INLINE mm_d mm_drift_rate(int model, const double *p, const mm_drive *drive, 
 }
 
 /* R falls as R^2 = R0^2 - 2 (Roff - Ron) k V dt; written so that a small move keeps its digits. */
-MM_INLINE mm_d mm_drift_flow(const double *p, mm_d x, mm_d v, double dt)
+MM_INLINE mm_d mm_drift_flow(const double *p, mm_d x, mm_d v, mm_d dt)
 {
     MM_NAME(2, r_on); MM_NAME(3, r_off);
     mm_d before = r_on * x + r_off * (1.0 - x), flux = mm_drift_strength(p, v) * dt;
@@ -51,7 +51,7 @@ MM_INLINE mm_d mm_drift_flow(const double *p, mm_d x, mm_d v, double dt)
     return mm_select(square < r_on * r_on, mm_all(1.0), x + 2.0 * flux / (before + after));
 }
 
-MM_INLINE mm_d mm_vteam_flow(const double *p, mm_d x, mm_d v, double dt)
+MM_INLINE mm_d mm_vteam_flow(const double *p, mm_d x, mm_d v, mm_d dt)
 {
     MM_NAME(4, v_on); MM_NAME(5, v_off); MM_NAME(6, k_on); MM_NAME(7, k_off); MM_NAME(8, a_on); MM_NAME(9, a_off);
     mm_d off = mm_max(v / v_off - 1.0, mm_all(0.0)), on = mm_max(v / v_on - 1.0, mm_all(0.0));
@@ -98,7 +98,7 @@ MM_INLINE mm_d mm_stanford_rate(const double *p, const mm_drive *drive, mm_d x)
     return mm_select(gamma * mm_abs(v) / t_ox < f_min, mm_all(0.0), rate);
 }
 
-MM_INLINE mm_d mm_data_2017_flow(const double *p, mm_d r, mm_d v, double dt)
+MM_INLINE mm_d mm_data_2017_flow(const double *p, mm_d r, mm_d v, mm_d dt)
 {
     MM_NAME(6, a_p); MM_NAME(7, a_n); MM_NAME(8, t_p); MM_NAME(9, t_n); MM_NAME(10, k_p); MM_NAME(11, k_n);
     MM_NAME(12, p0); MM_NAME(13, p1); MM_NAME(14, n0); MM_NAME(15, n1);
@@ -110,7 +110,7 @@ MM_INLINE mm_d mm_data_2017_flow(const double *p, mm_d r, mm_d v, double dt)
     return mm_select((left > 0.0) & (v != 0.0), r + sign * moved, r);
 }
 
-MM_INLINE mm_d mm_data_2021_flow(const double *p, mm_d r, mm_d v, double dt)
+MM_INLINE mm_d mm_data_2021_flow(const double *p, mm_d r, mm_d v, mm_d dt)
 {
     MM_NAME(6, a_p); MM_NAME(7, a_n); MM_NAME(8, t_p); MM_NAME(9, t_n);
     MM_NAME(10, p0); MM_NAME(11, p1); MM_NAME(12, n0); MM_NAME(13, n1);
@@ -120,7 +120,7 @@ MM_INLINE mm_d mm_data_2021_flow(const double *p, mm_d r, mm_d v, double dt)
     return r + left * (turn / (1.0 + turn));
 }
 
-MM_INLINE mm_d mm_knowm_flow(const double *p, mm_d x, mm_d v, double dt)
+MM_INLINE mm_d mm_knowm_flow(const double *p, mm_d x, mm_d v, mm_d dt)
 {
     MM_NAME(4, v_on); MM_NAME(5, v_off); MM_NAME(6, tau); MM_NAME(7, thermal);
     const double inverse = 1.0 / thermal;
@@ -129,8 +129,8 @@ MM_INLINE mm_d mm_knowm_flow(const double *p, mm_d x, mm_d v, double dt)
     return x + (x - (1.0 + b) / both) * mm_expm1(both / ((1.0 + a) * (1.0 + b)) * (-dt / tau));
 }
 
-/* `relaxed` is (1 - exp(-rate dt)) / rate, the same for all devices. */
-MM_INLINE mm_d mm_umich_flow(const double *p, mm_d x, mm_d v, double relaxed)
+/* `relaxed` is (1 - exp(-rate dt)) / rate. */
+MM_INLINE mm_d mm_umich_flow(const double *p, mm_d x, mm_d v, mm_d relaxed)
 {
     MM_NAME(6, lambda_eta); MM_NAME(7, eta_2); MM_NAME(8, rate);
     return x + (lambda_eta * mm_sinh(eta_2 * v) - rate * x) * relaxed;

@@ -10,12 +10,14 @@ import pytest
 import neuroemu
 
 ROOT = Path(neuroemu.__file__).parent
-BASE = {"errors", "_checks", "_streams", "_files", "kernels"}
+BASE = {"errors", "_checks", "_streams", "_files", "_archive", "kernels", "_statistics"}
 ALLOWED = {
     "errors": set(),
     "_checks": {"errors"},
+    "_statistics": set(),
     "_streams": set(),
     "_files": {"errors"},
+    "_archive": {"errors"},
     "kernels": {"errors", "_checks"},
     "_counts": BASE,
     "_prices": BASE | {"_counts"},
@@ -35,6 +37,7 @@ ALLOWED = {
     "running": BASE | {"chip", "energy", "network", "result", "versions"},
     "placement": BASE | {"chip", "energy", "network", "result", "running", "_counts"},
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
+    "ageing": BASE | {"network", "crossbar", "sweeps"},
     "plot": {"errors", "_files", "result", "sweeps"},
 }
 

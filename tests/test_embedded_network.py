@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from neuroemu import chips, datasets, quantize, run, run_float, run_integer, to_spiking
-from neuroemu.crossbar import ideal
+from neuroemu.crossbar import (
+    ColumnAffine,
+    ideal,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +57,7 @@ def test_ideal_crossbar_equals_the_reference(eight, reference, images):
 def test_hermes_after_an_hour_stays_within_a_point(eight, reference, images):
     x, y = images
     result = run(eight, chips.HERMES, x, labels=y, trials=10)
-    assert chips.HERMES.seconds == 3600.0 and chips.HERMES.compensation == "affine"
+    assert chips.HERMES.seconds == 3600.0 and chips.HERMES.compensation == ColumnAffine()
     assert result.accuracy >= accuracy(reference, y) - 0.01
     assert len(set(result.scores.by_trial)) > 1  # chips differ
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroemu import chips, datasets, plot, quantize, run, sweep
-from neuroemu.crossbar import Adc
+from neuroemu import ageing, chips, datasets, plot, quantize, run, sweep
+from neuroemu.chips import HERMES
+from neuroemu.crossbar import Adc, ColumnAffine, NoCompensation
 from neuroemu.errors import ArgumentTypeError, FileFormatError, InputError
 
 
@@ -111,3 +112,24 @@ def test_bad_arguments(network, images, tmp_path):
         sweep(by_bits(network), [8], x, store=tmp_path / "nowhere" / "a.csv")
     with pytest.raises(InputError, match="has no accuracy"):
         plot.sweep({"a": sweep(by_bits(network), [8], x[:2])})
+
+
+def test_ageing_runs_the_same_chips_at_every_time(network, images, tmp_path):
+    x, y = images
+    rules = {"none": NoCompensation(), "affine": ColumnAffine()}
+    store = tmp_path / "age.csv"
+    found = ageing(network, HERMES, x, labels=y, seconds=(0.0, 3600.0, 3e8), compensations=rules, trials=2, store=store)
+    assert list(found) == ["none", "affine"] and found["none"].values == (0.0, 3600.0, 3e8)
+    again = run(network, replace(HERMES, seconds=3e8), x, labels=y, trials=2)
+    assert found["affine"].column("accuracy")[2] == again.accuracy
+    assert found["affine"].column("accuracy")[2] >= found["none"].column("accuracy")[2]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["age-affine.csv", "age-none.csv"]
+    figure = plot.ageing({name: one for name, one in found.items()})
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["1 s", "1 min", "1 h", "1 day", "1 month", "1 year"]
+    with pytest.raises(InputError, match="labels"):
+        ageing(network, HERMES, x, labels=None)
+    with pytest.raises(ArgumentTypeError, match="Compensation"):
+        ageing(network, HERMES, x, labels=y, compensations={"a": "affine"})
+    with pytest.raises(InputError, match="seconds"):
+        ageing(network, HERMES, x, labels=y, seconds=(-1.0,))

@@ -9,7 +9,7 @@ read them one after the other. The lower precision of the one-phase read is not 
 
 from dataclasses import replace
 
-from ..crossbar import Adc, CrossbarChip, Dac, PercentileRange
+from ..crossbar import Adc, ColumnAffine, CrossbarChip, Dac, PercentileRange
 from ..devices import HermesPcm
 from .hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
 
@@ -23,7 +23,7 @@ HERMES = CrossbarChip(
     dac=Dac(bits=8, v_read=0.2),  # bits: Le Gallo 2023; v_read assumed, it scales currents and not results
     adc=Adc(bits=8, range=PercentileRange(99.99)),  # bits: Le Gallo 2023; ranges are calibrated, the rule is ours
     seconds=3600.0,  # one hour after programming
-    compensation="affine",  # the chip's digital units scale and shift each column; the fit is ours
+    compensation=ColumnAffine(),  # the chip's digital units scale and shift each column; the fit is ours
     read_event="core_read_1phase",
     read_seconds=HERMES_READ_SECONDS["core_read_1phase"],
 )

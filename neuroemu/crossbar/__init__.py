@@ -1,51 +1,92 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
+from .averaged import Averaged
 from .budget import NoiseBudget, noise_budget
-from .cells import Averaged, BitSliced, CellMapping, DifferentialPair, OffsetColumn
+from .cells import BitSliced, CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
+from .compensation import (
+    BatchNorm,
+    ColumnAffine,
+    ColumnGain,
+    Compensation,
+    NoCompensation,
+    ReferenceColumns,
+    TileGain,
+)
 from .conduction import Conduction, IvTable, Ohmic, Resistor, Selector, Series, Sinh, Transistor
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .oscillator import Cco
+from .programmed import ProgrammedChip, load_programmed, program
+from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
+from .sar import Sar
+from .significance import Significance
 from .solution import Solution
 from .wires import Wires, solve, transfer
 
 __all__ = [
     "Adc",
+    "AdcKind",
     "AdcRange",
     "Amplitude",
     "Averaged",
+    "BalancedRows",
+    "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "Cco",
     "CellMapping",
+    "ColumnAffine",
     "ColumnConverter",
+    "ColumnGain",
+    "Compensation",
     "Conduction",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "ExplicitRows",
+    "Flash",
     "GivenRange",
+    "GivenRows",
+    "HeavyRows",
     "IdealAdc",
     "IdealDac",
     "InputScheme",
     "IvTable",
+    "Measured",
     "MinMaxRange",
     "MseRange",
+    "NoCompensation",
     "NoiseBudget",
     "OffsetColumn",
     "Ohmic",
     "PercentileRange",
+    "ProgrammedChip",
     "PulseWidth",
+    "Ramp",
+    "ReferenceColumns",
     "Resistor",
     "RowDriver",
+    "RowOrder",
+    "Sar",
     "Selector",
     "Series",
+    "Significance",
     "Sinh",
     "Solution",
+    "TileGain",
     "Transistor",
+    "Uniform",
     "Wires",
     "ideal",
+    "load_programmed",
     "noise_budget",
+    "program",
     "read_per_device",
     "solve",
     "transfer",

@@ -15,11 +15,11 @@ from ..devices import Cells, Device
 from ..errors import PlacementError
 from ..network.graph import Network
 from ..network.integer import exact_multiply, run_integer
-from .building import build_engine
+from .building import engines_of, program_cells
 from .chip import CrossbarChip, ideal
+from .compensation import NoCompensation
 
-ALONE = ("programming", "drift", "read noise", "DAC", "ADC")
-EFFECTS = (*ALONE, "together", "compensated")
+CURVE = "I-V curve"  # told apart only for cells that have one
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class NoiseBudget:
     chip_name : str
     errors : dict layer -> dict effect -> float
         Root mean square error over root mean square of the exact sums. "together" has all effects without a digital
-        compensation, "compensated" all with the one of the chip.
+        compensation, "compensated" all with the one of the chip. "I-V curve" is there for cells that are not ohmic.
     n_inputs, n_trials : int
     """
 
@@ -41,8 +41,8 @@ class NoiseBudget:
     n_trials: int
 
     def __repr__(self):
-        rows = [("layer", *EFFECTS)]
-        rows += [(name, *(f"{100 * row[effect]:.2f} %" for effect in EFFECTS)) for name, row in self.errors.items()]
+        rows = [("layer", *next(iter(self.errors.values())))]
+        rows += [(name, *(f"{100 * error:.2f} %" for error in row.values())) for name, row in self.errors.items()]
         return f"{self.chip_name}, {self.n_inputs} inputs, {self.n_trials} chips\n{aligned(rows)}"
 
 
@@ -81,16 +81,13 @@ def noise_budget(
     if not chip.place(network):
         raise PlacementError(f"{who}: network '{network.name}' has only zero weights; there is nothing to measure")
     sampled = chip.sampled_rows(network)
-    total = {layer.name: dict.fromkeys(("exact", *EFFECTS), 0.0) for layer in network.weighted}
+    variants = _variants(chip)
+    total = {layer.name: dict.fromkeys(("exact", *variants), 0.0) for layer in network.weighted}
     for trial in range(trials):
-        for effect, variant in _variants(chip).items():
-            engines = {
-                layer.name: build_engine(
-                    variant, network, layer, index=index, sampled=sampled.get(layer.name), seed=seed, trial=trial,
-                    threads=threads,
-                )
-                for index, layer in enumerate(network.weighted)
-            }  # fmt: skip
+        for effect, variant in variants.items():
+            cells = program_cells(variant, network, seed=seed, trial=trial)
+            keys = {"made": (seed, trial), "seed": seed, "trial": trial}
+            engines = engines_of(variant, network, cells, sampled, threads=threads, **keys)
 
             def measure(layer, drive, first, engines=engines, effect=effect, count=trial == 0):
                 exact = exact_multiply(layer, drive, first).astype(np.float64)
@@ -102,7 +99,7 @@ def noise_budget(
 
             run_integer(network, x, multiply=measure)
     errors = {
-        name: {effect: float(np.sqrt(row[effect] / row["exact"])) if row["exact"] else 0.0 for effect in EFFECTS}
+        name: {effect: float(np.sqrt(row[effect] / row["exact"])) if row["exact"] else 0.0 for effect in variants}
         for name, row in total.items()
     }
     return NoiseBudget(chip.name, errors, len(x), trials)
@@ -111,13 +108,15 @@ def noise_budget(
 def _variants(chip: CrossbarChip) -> dict[str, CrossbarChip]:
     """A chip for each effect."""
     perfect = replace(ideal(chip), seconds=chip.seconds)
+    curve = {} if chip.device.iv is None else {CURVE: replace(perfect, device=_Part(chip.device, curve=True))}
     return {
         "programming": replace(perfect, device=_Part(chip.device, programming=True)),
         "drift": replace(perfect, device=_Part(chip.device, drift=True)),
         "read noise": replace(perfect, device=_Part(chip.device, read_noise=True)),
+        **curve,
         "DAC": replace(perfect, dac=chip.dac),
         "ADC": replace(perfect, adc=chip.adc),
-        "together": replace(chip, compensation="none"),
+        "together": replace(chip, compensation=NoCompensation()),
         "compensated": chip,
     }
 
@@ -130,6 +129,11 @@ class _Part(Device):
     programming: bool = False
     drift: bool = False
     read_noise: bool = False
+    curve: bool = False
+
+    @property
+    def iv(self):
+        return self.device.iv if self.curve else None
 
     @property
     def g_min(self):
@@ -144,10 +148,14 @@ class _Part(Device):
         return cells if self.programming else replace(cells, conductance=np.asarray(target, np.float64))
 
     def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds) if self.drift else cells.conductance
+        if not self.programming and not self.drift:
+            return cells.conductance
+        return self.device.conductance(cells, seconds if self.drift else 0.0)  # at 0 s, lines that touch are seen
 
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds) if self.read_noise else np.zeros_like(cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
-        return self.device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )

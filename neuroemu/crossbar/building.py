@@ -1,47 +1,129 @@
 """Building: a chip, a network's layer and the layer's samples become a programmed LayerEngine."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .. import _streams
+from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
-from .cells import Layout, even_share
-from .compensation import Samples, compensated
-from .engine import LayerEngine, Tally, part_of
-from .programming import Weights, effective_weights, program
+from .cells import Layout
+from .compensation import Aged, Samples
+from .correction import layout_in_turn, program_in_turn
+from .drivers import Drivers, drivers_of
+from .engine import LayerEngine, Part, Tally, part_of
+from .exactness import refuse_rounded_sums
+from .folding import with_folded_reads
+from .inputs import InputScheme
+from .power_series import PowerSeries
+from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """What a calibration leaves of one layer: its converters' numbers, and a gain and offset of each output."""
+
+    tables: Tables
+    correction: tuple[np.ndarray, np.ndarray] | None = None
+
+
+def program_cells(chip, network: Network, *, seed: int, trial: int) -> dict[str, tuple[ProgrammedTile, ...]]:
+    """The cells of every layer on one chip."""
+    key = {"seed": seed, "trial": trial}
+    return {layer.name: program_layer(chip, layer, index=index, **key) for index, layer in enumerate(network.weighted)}
+
+
+def engines_of(
+    chip, network: Network, cells, sampled, *, made: tuple[int, int], seed: int, trial: int, threads: int,
+    calibration=None,
+) -> dict[str, LayerEngine]:  # fmt: skip
+    """The engine of every layer, read from `cells`; compensated now, or with an earlier `calibration` by layer."""
+    engines = {}
+    for index, layer in enumerate(network.weighted):
+        engines[layer.name] = engine_from(
+            chip, network, layer, cells[layer.name], index=index, sampled=sampled.get(layer.name), made=made,
+            seed=seed, trial=trial, threads=threads, held=None if calibration is None else calibration[layer.name],
+        )  # fmt: skip
+    return engines if calibration is not None else chip.compensation.corrected(network, engines)
+
+
+def program_layer(chip, layer: L.Weighted, *, index: int, seed: int, trial: int) -> tuple[ProgrammedTile, ...]:
+    """The cells of layer number `index` on one chip."""
+    layout = chip.layout(layer)
+    key = {"seed": seed, "trial": trial, "layer": index}
+    top = chip.mapping.top(mapping.largest_code(layer))
+    tiles = mapping.tiles_of(layout)
+    if chip.mapping.in_turn:
+        programmed = program_in_turn(layout, tiles, top, chip.device, mapping=chip.mapping, **key)
+    else:
+        programmed = program(layout.levels, tiles, top, chip.device, mapping=chip.mapping, **key)
+    columns = chip.compensation.reference_columns
+    if not columns:
+        return programmed
+    return program_references(programmed, layout.levels, top, chip.device, mapping=chip.mapping, columns=columns, **key)
 
 
 def build_engine(
     chip, network: Network, layer: L.Weighted, *, index: int, sampled, seed: int, trial: int, threads: int
 ) -> LayerEngine:
-    """Layer number `index` as programmed on one chip.
+    """Layer number `index`, programmed and compensated on a chip of its own."""
+    programmed = program_layer(chip, layer, index=index, seed=seed, trial=trial)
+    key = {"made": (seed, trial), "seed": seed, "trial": trial}
+    return engine_from(chip, network, layer, programmed, index=index, sampled=sampled, threads=threads, **key)
 
-    `sampled` (S, K) are row inputs for ranges and compensation, or None where neither is needed.
+
+def engine_from(
+    chip, network: Network, layer: L.Weighted, programmed: tuple[ProgrammedTile, ...], *, index: int, sampled,
+    made: tuple[int, int], seed: int, trial: int, threads: int, held: Calibrated | None = None,
+) -> LayerEngine:  # fmt: skip
+    """Layer number `index` as read from programmed cells.
+
+    `sampled` (S, K) are row inputs for ranges and compensation, or None where neither is needed. `made` is the (seed,
+    trial) that the chip was programmed with, which its converters' errors belong to; (seed, trial) keys its reads.
+    `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
-    layout = chip.layout(layer)
-    tiles = mapping.tiles_of(layout, chip.rows)
-    high = even_share(len(layout.levels), chip.rows)
+    layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    if chip.mapping.in_turn:
+        layout = layout_in_turn(layout, programmed, top, chip.device)
+    tiles = [cells.tile for cells in programmed]
+    high = layout.rows_per_tile
     shape = (-(-len(layout.levels) // high), layout.levels.shape[1])
     widest = widest_input(network, layer)
-    scale = chip.dac.scale(widest)
-    planes = planes_of(chip, network, layer)
-    samples = None if sampled is None else _samples(sampled, chip, scale, planes)
-    tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(seed, trial, index))
-    weights = _weights(chip, network, layer, layout, tiles, planes, key=(seed, trial, index))
+    scale, largest = chip.dac.scale(widest), largest_drive(chip, network, layer)
+    planes, scheme = planes_of(chip, network, layer), scheme_of(chip, network, layer)
+    samples = None if sampled is None else _samples(layout.driven(sampled), chip, scheme, scale, planes)
+    if held is not None:
+        tables = held.tables
+    else:
+        tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
+    spans = (chip.image_seconds, chip.session_seconds)
+    weights = effective_weights(
+        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
+        merge_slow=positions(network, layer) * planes == 1,
+    )  # fmt: skip
+    conduction = _conduction(chip, network, layer)
+    if conduction is not None:
+        step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
+        weights = conduction.of(programmed, weights, chip.device, seconds=chip.seconds, step=step)
+    drivers = _drivers(chip, network, layer, layout, key=(*made, index))
     arrays = np.bincount(np.array([tile.row_tile for tile in tiles], int), minlength=shape[0])
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
-        dac_scale=scale, inputs=chip.inputs, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, parts=_parts(weights, high, shape[0], tables.edges is not None, (seed, trial, index)),
+        dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
+        arrays=arrays, conduction=conduction, drivers=drivers, part=_part(
+            weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
+        ),
     )  # fmt: skip
-    if chip.compensation == "none":
-        return built
-    fitted = compensated(built, weights, tiles, samples, chip.compensation)
-    return replace(built, tables=fitted, tally=Tally())
+    refuse_rounded_sums(chip, layer, built, largest)
+    if held is not None:
+        built = replace(built, correction=held.correction)
+    else:
+        aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
+        built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    return with_folded_reads(built, weights, largest)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
@@ -50,10 +132,33 @@ def widest_input(network: Network, layer: L.Weighted) -> int:
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
 
 
+def can_be_negative(network: Network, layer: L.Weighted) -> bool:
+    """Whether the layer's inputs less their zero point can be negative."""
+    grid = network.grids[layer.inputs[0]]
+    return grid.low < grid.zero_point
+
+
+def scheme_of(chip, network: Network, layer: L.Weighted) -> InputScheme:
+    """How the layer's rows are driven."""
+    return chip.inputs.of_layer(signed=can_be_negative(network, layer))
+
+
 def planes_of(chip, network: Network, layer: L.Weighted) -> int:
     """Reads of one row vector."""
     widest = widest_input(network, layer)
-    return chip.inputs.planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
+    return scheme_of(chip, network, layer).planes(widest if chip.dac.limit is None else min(widest, chip.dac.limit))
+
+
+def largest_drive(chip, network: Network, layer: L.Weighted) -> int:
+    """Drive steps of full scale."""
+    return widest_input(network, layer) if chip.dac.limit is None else chip.dac.limit
+
+
+def current_unit(chip, network: Network, layer: L.Weighted) -> float:
+    """Column current, amperes, of one drive step into a cell of one level."""
+    top = chip.mapping.top(mapping.largest_code(layer))
+    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
+    return chip.dac.v_read / chip.inputs.full_drive(largest_drive(chip, network, layer)) * span / top
 
 
 def positions(network: Network, layer: L.Weighted) -> int:
@@ -61,53 +166,54 @@ def positions(network: Network, layer: L.Weighted) -> int:
     return int(np.prod(network.shapes[layer.name])) // layer.weight.shape[0]
 
 
-def _samples(sampled: np.ndarray, chip, scale: float, planes: int) -> Samples:
+def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, planes: int) -> Samples:
     steps = chip.dac.steps(sampled, scale)
-    if not chip.inputs.splits:
+    if not scheme.splits:
         return Samples(sampled, steps.astype(np.float64))
-    split = np.concatenate(list(chip.inputs.split(steps, planes)))
+    split = np.concatenate(list(scheme.split(steps, planes)))
     lively = split[split.any(axis=1)]
     lively = lively if len(lively) else split[:1]
     return Samples(lively, lively.astype(np.float64))
 
 
+def _conduction(chip, network: Network, layer: L.Weighted) -> PowerSeries | None:
+    """How the layer's cells conduct; None for ohmic ones."""
+    if chip.device.iv is None:
+        return None
+    scheme = scheme_of(chip, network, layer)
+    return PowerSeries(
+        chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
+        held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
+    )  # fmt: skip
+
+
 def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key) -> Tables:
-    grid = network.grids[layer.inputs[0]]
-    widest = widest_input(network, layer)
-    largest_drive = widest if chip.dac.limit is None else chip.dac.limit
-    top = chip.mapping.top(mapping.largest_code(layer))
-    span = (chip.device.g_max - chip.device.g_min) * chip.mapping.copies
+    adc, scheme = chip.adc.of_layer(layer.name), scheme_of(chip, network, layer)
     nominal = tables_of(
-        layout, tiles, shape, None if samples is None else samples.steps, chip.adc,
-        one_signed=chip.mapping.one_signed and grid.low >= grid.zero_point,
-        unit=chip.dac.v_read / chip.inputs.full_drive(largest_drive) * span / top,
+        layout, tiles, shape, None if samples is None else samples.steps, adc,
+        one_signed=chip.mapping.one_signed and (scheme.phases == 2 or not can_be_negative(network, layer)),
+        unit=current_unit(chip, network, layer),
     )  # fmt: skip
-    return with_static_errors(nominal, tiles, chip.adc, seed=key[0], trial=key[1], layer=key[2])
+    return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _weights(chip, network, layer, layout: Layout, tiles, planes: int, *, key) -> Weights:
-    top = chip.mapping.top(mapping.largest_code(layer))
-    seed, trial, index = key
-    programmed = program(
-        layout.levels, tiles, top, chip.device, mapping=chip.mapping, seed=seed, trial=trial, layer=index
-    )
-    return effective_weights(
-        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds,
-        spans=(chip.image_seconds, chip.session_seconds), key=key,
-        merge_slow=positions(network, layer) * planes == 1,
-    )  # fmt: skip
+def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
+    """Errors of the layer's row drivers; None where they are exact."""
+    full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
+    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
+    if drivers is not None and chip.device.iv is not None:
+        raise InputError(
+            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
+            "Dac(noise=0, inl=0) or a device without an I-V curve"
+        )
+    return drivers
 
 
-def _parts(weights: Weights, high: int, n_row_tiles: int, apart: bool, key):
-    """One part with all rows, or one for each row tile where codes are looked up before they are summed."""
+def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:
     seed, *rest = key
-    height = len(weights.mean)
-    if not apart:
-        streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow"))
-        return (part_of(weights, slice(0, height), slice(0, n_row_tiles), high, streams),)
-    parts = []
-    for t in range(n_row_tiles):
-        rows = slice(t * high, min((t + 1) * high, height))
-        streams = tuple(_streams.stream_word(seed, domain, *rest, t) for domain in ("read", "slow"))
-        parts.append(part_of(weights, rows, slice(t, t + 1), high, streams))
-    return tuple(parts)
+    streams = tuple(_streams.stream_word(seed, domain, *rest) for domain in ("read", "slow", "dac"))
+    quiet = drivers is None or drivers.noise == 0  # noise drives rows that are not built, too
+    return part_of(
+        weights, slice(0, len(weights.mean)), slice(0, n_row_tiles), layout.rows_per_tile, streams, exact=exact,
+        idle=layout.order < 0 if quiet and layout.order is not None else None,
+    )  # fmt: skip

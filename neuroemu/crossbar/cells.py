@@ -2,7 +2,8 @@
 
 A layout says which level each crossing of each physical column holds, and how the digital sums of physical columns
 add up to the layer's outputs. All that follows (tiles, sites, reads, conversions, energy) is counted on physical
-columns. Array letters: K inputs, M outputs, C physical columns, N terms of an output.
+columns. Array letters: K inputs, M outputs, R physical rows, C physical columns, N terms of an output. Further mappings
+have modules of their own: `significance` and `averaged`; `packing` puts rows and groups on arrays.
 
 References
 ----------
@@ -11,7 +12,7 @@ References
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from ..devices import Device
 from ..errors import InputError
 
 Targets = tuple[np.ndarray, np.ndarray | None]
+SCALINGS = ("layer", "column")
+GAIN_STEPS = 64  # a power of 2, so that scaled levels and their sums below 2^18 stay exact in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +31,20 @@ class Layout:
 
     Attributes
     ----------
-    levels : (K, C) float32
+    levels : (R, C) float32
         What a perfect column adds up per drive step, in cell levels.
-    holds : (K, C) bool
+    holds : (R, C) bool
         Crossings where a weight is not zero.
     blocks : tuple of (first, last) int
         Column ranges that lie side by side on one array.
     slices : (C,) int
         Which slice of the weights a column holds; columns of one tile and one slice share an ADC range.
-    terms : (N, M) int, and factors : (N,) float64
-        Output m = sum over n of factors[n] times column terms[n, m]. With one term, columns are the outputs.
+    terms : (N, M) int, and factors : (N,) or (N, M) float64
+        Output m = sum over n of factors[n] times column terms[n, m]. With one term of 1, columns are the outputs.
+    rows_per_tile : int
+        Rows that one array holds, padding included; 0 before `packing` has chosen it.
+    order : (R,) int or None
+        Input that drives each row, -1 for a row that pads its tile and is never built; None: row k is input k.
     """
 
     levels: np.ndarray
@@ -46,10 +53,24 @@ class Layout:
     slices: np.ndarray
     terms: np.ndarray
     factors: np.ndarray
+    rows_per_tile: int = 0
+    order: np.ndarray | None = None
+
+    def driven(self, x: np.ndarray) -> np.ndarray:
+        """Row inputs (..., R) of a layer's inputs (..., K)."""
+        if self.order is None:
+            return x
+        rows = np.take(x, self.order, axis=-1)
+        rows[..., self.order < 0] = 0
+        return rows
+
+    def real_rows(self, rows: slice) -> int:
+        """How many of these rows are not padding."""
+        return rows.stop - rows.start if self.order is None else int(np.count_nonzero(self.order[rows] >= 0))
 
     def outputs(self, columns: np.ndarray) -> np.ndarray:
         """Outputs (..., M) of the sums (..., C) of physical columns: the digital shift-and-add."""
-        if len(self.terms) == 1:
+        if len(self.terms) == 1 and (self.factors == 1).all():
             return columns
         total = columns[..., self.terms[0]] * self.factors[0]
         for term, factor in zip(self.terms[1:], self.factors[1:], strict=True):
@@ -58,10 +79,11 @@ class Layout:
 
 
 class CellMapping(ABC):
-    """Abstract: how weights are held. Final classes: DifferentialPair, OffsetColumn, BitSliced, Averaged."""
+    """Abstract: how weights are held. Final: DifferentialPair, OffsetColumn, BitSliced, Significance, Averaged."""
 
     one_signed = False  # whether the current of every cell has the same sign
     copies = 1  # devices in parallel, each drawn on its own
+    in_turn = False  # whether slices are programmed one after the other, each with what the ones before it left
 
     @abstractmethod
     def top(self, largest: int) -> int:
@@ -83,20 +105,30 @@ class DifferentialPair(CellMapping):
     Parameters
     ----------
     sided : {"one", "two"}
-        "one": one cell holds |w|, the other g_min. "two": both move from the middle of the range in opposite
-        directions, G = (g_min + g_max) / 2 +- w (g_max - g_min) / (2 w_max); the same difference, more current.
+        "one": one cell holds |w|, the other g_min. "two", also called balanced: both move from the middle of the range
+        in opposite directions, G = (g_min + g_max) / 2 +- w (g_max - g_min) / (2 w_max); the same difference, more
+        current.
+    scaling : {"layer", "column"}
+        "layer": w_max is one for the layer. "column": the codes of each column are stretched so that its largest |w|
+        takes the whole range, and the digital side divides by the gain; errors of cells and converters then weigh
+        1 / gain. Gains are whole multiples of 1/64, rounded down: at most 1/64 of the range stays unused.
     """
 
     sided: str = "one"
+    scaling: str = "layer"
 
     def __post_init__(self):
         _checks.choice(self.sided, ("one", "two"), who="DifferentialPair", name="sided")
+        _checks.choice(self.scaling, SCALINGS, who="DifferentialPair", name="scaling")
 
     def top(self, largest):
         return largest
 
     def layout(self, codes, largest, device, columns):
-        return _plain(codes, columns)
+        gains, outputs = _gains(codes, largest, self.scaling), codes.shape[1]
+        levels = (codes * gains).astype(np.float32)
+        kinds, terms = np.zeros(outputs, int), np.arange(outputs)[None]
+        return Layout(levels, codes != 0, even_blocks(outputs, columns), kinds, terms, 1 / gains[None])
 
     def targets(self, levels, top, device):
         levels, span = levels.astype(np.float64), device.g_max - device.g_min
@@ -116,9 +148,23 @@ class OffsetColumn(CellMapping):
     Each tile gives one of its columns to the reference, which has cells and a converter of its own; its error is
     common to all outputs of the tile. The unsigned form of the weights is that of ISAAC [1]_, which computes the
     offset digitally from the inputs instead.
+
+    Parameters
+    ----------
+    scaling : {"layer", "column"}
+        As in `DifferentialPair`: "column" stretches w, not the offset, and divides the difference by the gain.
+
+    Notes
+    -----
+    Column sums hold the offset too, so on tall arrays they pass 2^24, beyond which float32 is not exact: with 8-bit
+    inputs that are half full scale on average, from about 1000 rows on.
     """
 
+    scaling: str = "layer"
     one_signed = True
+
+    def __post_init__(self):
+        _checks.choice(self.scaling, SCALINGS, who="OffsetColumn", name="scaling")
 
     def top(self, largest):
         return 2 * largest
@@ -137,11 +183,12 @@ class OffsetColumn(CellMapping):
         total = outputs + len(last)
         base = device.g_min * self.top(largest) / (device.g_max - device.g_min)
         levels, holds = np.full((len(codes), total), largest + base, np.float32), np.zeros((len(codes), total), bool)
-        levels[:, own] += codes
+        gains = _gains(codes, largest, self.scaling)
+        levels[:, own] += (codes * gains).astype(np.float32)
         holds[:, own] = codes != 0
         blocks = tuple((start + block, end + 1) for block, (start, end) in enumerate(zip(starts, last, strict=True)))
         terms = np.stack([own, np.array(last)[np.arange(outputs) // wide]])
-        return Layout(levels, holds, blocks, np.zeros(total, int), terms, np.array([1.0, -1.0]))
+        return Layout(levels, holds, blocks, np.zeros(total, int), terms, np.stack([1 / gains, -1 / gains]))
 
     def targets(self, levels, top, device):
         return levels.astype(np.float64) * ((device.g_max - device.g_min) / top), None
@@ -185,50 +232,6 @@ class BitSliced(CellMapping):
         return DifferentialPair().targets(levels, top, device)
 
 
-@dataclass(frozen=True)
-class Averaged(CellMapping):
-    """Several devices in parallel for each cell of another mapping; errors fall by sqrt(devices), currents add up.
-
-    Parameters
-    ----------
-    devices : int, 2 to 64
-        Each is programmed to the same target and drawn on its own.
-    mapping : CellMapping
-        What the parallel devices stand in for; not Averaged itself.
-
-    Notes
-    -----
-    The devices share one crossing, so tiles and counts stay those of `mapping`. Errors that all devices have alike, as
-    the mean drift of their level, do not average away.
-    """
-
-    devices: int
-    mapping: CellMapping = field(default=DifferentialPair())
-
-    def __post_init__(self):
-        _checks.integer(self.devices, who="Averaged", name="devices", low=2, high=64)
-        _checks.instance(self.mapping, CellMapping, who="Averaged", name="mapping")
-        if isinstance(self.mapping, Averaged):
-            raise InputError("Averaged: mapping is Averaged too; give one with the product of both device counts")
-
-    @property
-    def one_signed(self):
-        return self.mapping.one_signed
-
-    @property
-    def copies(self):
-        return self.devices
-
-    def top(self, largest):
-        return self.mapping.top(largest)
-
-    def layout(self, codes, largest, device, columns):
-        return self.mapping.layout(codes, largest, device, columns)
-
-    def targets(self, levels, top, device):
-        return self.mapping.targets(levels, top, device)
-
-
 def even_share(n: int, most: int) -> int:
     """Size of a part when n is shared evenly over the fewest parts of at most `most`, so that no thin rest is left."""
     return -(-n // -(-n // most))
@@ -240,8 +243,9 @@ def even_blocks(n: int, most: int) -> tuple[tuple[int, int], ...]:
     return tuple((start, min(start + wide, n)) for start in range(0, n, wide))
 
 
-def _plain(codes, columns) -> Layout:
-    outputs = codes.shape[1]
-    return Layout(
-        codes, codes != 0, even_blocks(outputs, columns), np.zeros(outputs, int), np.arange(outputs)[None], np.ones(1)
-    )
+def _gains(codes: np.ndarray, largest: int, scaling: str) -> np.ndarray:
+    """Gain (M,) of each column: 1, or what brings its largest code up to `largest`, in whole steps."""
+    if scaling == "layer":
+        return np.ones(codes.shape[1])
+    peaks = np.abs(codes).max(axis=0, initial=0)
+    return np.floor(GAIN_STEPS * largest / np.where(peaks > 0, peaks, largest)) / GAIN_STEPS

@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, cells that are not linear in the voltage, write-verify, sneak currents, temperature.
+Not modelled here: wire resistance, sneak currents, temperature.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,20 +20,26 @@ from ..network import layers as L
 from ..network.graph import Network
 from ..network.integer import exact_multiply, run_integer
 from . import mapping as M
-from .building import build_engine, planes_of, positions
+from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
-from .compensation import COMPENSATIONS
+from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, warnings_of
+from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
+from .describing import describe, rosy
 from .inputs import Amplitude, InputScheme
+from .orders import GivenRows, RowOrder, check_names
+from .packing import layout_of
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
+ARITHMETICS = ("float32", "float64")
 PARTS = {
     "device": Device,
     "dac": RowDriver,
     "adc": ColumnConverter,
     "mapping": CellMapping,
+    "row_order": RowOrder,
     "inputs": InputScheme,
+    "compensation": Compensation,
 }
 
 
@@ -51,25 +57,33 @@ class CrossbarChip(Chip):
     device : Device
         The memory cell.
     mapping : CellMapping
-        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)` or `Averaged(devices)`.
+        How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
+        `Averaged(devices)`.
+    row_order : RowOrder
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()` or `ExplicitRows(orders)`.
     inputs : InputScheme
-        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`.
+        How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
         `Dac(bits=...)` or `IdealDac()`.
     adc : ColumnConverter
         `Adc(bits=...)` or `IdealAdc()`.
     seconds : float
         Time between programming and inference, s.
-    compensation : {"none", "global", "column", "affine"}
-        Digital correction of drift and programming errors, fitted on the network's samples at inference time: one gain
-        per tile, a gain per column, or a gain and an offset per physical column.
+    compensation : Compensation
+        Digital correction of drift and programming errors at inference time: `NoCompensation()`, `TileGain()`,
+        `ColumnGain()`, `ColumnAffine()`, `ReferenceColumns(columns)` or `BatchNorm()`. All but the first and
+        `ReferenceColumns` are fitted on the network's samples.
     read_event : str
         Name of the counted event of one core doing one product, which the cost table prices.
     read_seconds : float
-        Time of that read, s; of one plane where inputs take several.
+        Time of that read, s; of one plane where inputs take several. Conversions come on top where `Adc` gives them a
+        time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
+    arithmetic : {"float32", "float64"}
+        Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
+        weights and seed give the same bits on every machine; it takes about twice the time.
     """
 
     rows: int = 256
@@ -77,15 +91,17 @@ class CrossbarChip(Chip):
     cores: int | None = None
     device: Device
     mapping: CellMapping = field(default=DifferentialPair())
+    row_order: RowOrder = field(default=GivenRows())
     inputs: InputScheme = field(default=Amplitude())
     dac: RowDriver = Dac()
     adc: ColumnConverter = Adc()
     seconds: float = 0.0
-    compensation: str = "none"
+    compensation: Compensation = field(default=NoCompensation())
     read_event: str = "core_read"
     read_seconds: float = 1e-7
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
+    arithmetic: str = "float32"
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
@@ -98,11 +114,29 @@ class CrossbarChip(Chip):
         _checks.real(self.seconds, who=who, name="seconds", low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
-        _checks.choice(self.compensation, COMPENSATIONS, who=who, name="compensation")
+        _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
+        if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
+            raise InputError(
+                f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
+                f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
+            )
+        if self.compensation.reference_columns >= self.columns:
+            raise InputError(
+                f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"
+            )
+
+    @property
+    def weight_columns(self) -> int:
+        """Columns of an array that may hold weights."""
+        return self.columns - self.compensation.reference_columns
+
+    def describe(self) -> str:
+        """The chip in words and units: cells, noise and drift as measured on sample cells, converters, what is rosy."""
+        return describe(self)
 
     def layout(self, layer: L.Weighted) -> Layout:
-        """The physical columns that hold a quantized layer."""
-        return self.mapping.layout(M.matrix_of(layer), M.largest_code(layer), self.device, self.columns)
+        """The physical rows and columns that hold a quantized layer."""
+        return layout_of(self, layer)
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
@@ -113,10 +147,11 @@ class CrossbarChip(Chip):
             )
         if not network.weighted:
             raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
+        check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
             layout = self.layout(layer)
-            for tile in M.tiles_of(layout, self.rows):
+            for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))
         if self.cores is not None and len(sites) > self.cores:
             raise PlacementError(
@@ -127,26 +162,37 @@ class CrossbarChip(Chip):
 
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
         sampled = self.sampled_rows(network)
+
+        def engines(trial):
+            cells = program_cells(self, network, seed=seed, trial=trial)
+            keys = {"made": (seed, trial), "seed": seed, "trial": trial}
+            return engines_of(self, network, cells, sampled, threads=max(1, threads // len(x)), **keys)
+
+        return self.read(network, sites, x, engines, trials=trials, threads=threads, progress=progress)
+
+    def read(self, network, sites, x, engines, *, trials: int, threads: int, progress: Progress) -> Execution:
+        """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each.
+
+        Images are worked on side by side, so that all steps gain; an engine has threads of its own where there are
+        fewer images than threads.
+        """
         outputs, counts, clips = [], [], []
         for trial in range(trials):
-            engines = {}
-            for index, layer in enumerate(network.weighted):
-                rows = sampled.get(layer.name)
-                engines[layer.name] = build_engine(
-                    self, network, layer, index=index, sampled=rows, seed=seed, trial=trial, threads=threads
-                )
+            chip = engines(trial)
 
-            def multiply(layer, drive, first, engines=engines):
-                return engines[layer.name].multiply(drive, first)
+            def multiply(layer, drive, first, chip=chip):
+                return chip[layer.name].multiply(drive, first)
 
             def report(what, done, total, trial=trial):
                 progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
 
-            outputs.append(run_integer(network, x, multiply=multiply, progress=report))
-            counts.append(counts_of(self, network, engines, sites, len(x)))
-            clips.append(clipped_shares(engines, sites))
+            outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
+            counts.append(counts_of(self, network, chip, sites, len(x)))
+            clips.append(clipped_shares(chip, sites))
         passes = [
-            positions(network, layer) * planes_of(self, network, layer) * self.read_seconds
+            positions(network, layer)
+            * planes_of(self, network, layer)
+            * seconds_of_read(self, [site for site in sites if site.layer == layer.name])
             for layer in network.weighted
         ]
         return Execution(
@@ -155,13 +201,13 @@ class CrossbarChip(Chip):
             latency=sum(passes),
             interval=max(passes, default=0.0),
             traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
-            warnings=warnings_of(clips),
-            notes=(f"{self.seconds:g} s after programming, compensation '{self.compensation}'",),
+            warnings=(*warnings_of(clips), *rosy(self, network, chip)),
+            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""
-        if self.compensation == "none" and not self.adc.needs_samples:
+        if not self.compensation.needs_samples and not self.adc.needs_samples:
             return {}
         if network.samples is None:
             raise InputError(
@@ -192,5 +238,5 @@ def ideal(chip: CrossbarChip) -> CrossbarChip:
     """The same chip with exact cells and lossless converters: the upper bound of its accuracy."""
     return replace(
         chip, name=f"{chip.name} (ideal)", device=Ideal(g_max=chip.device.g_max), dac=IdealDac(v_read=chip.dac.v_read),
-        adc=IdealAdc(), compensation="none", seconds=0.0,
+        adc=IdealAdc(), compensation=NoCompensation(), seconds=0.0,
     )  # fmt: skip

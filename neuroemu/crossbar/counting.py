@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._counts import si
 from ..energy import Counts
 from ..network import layers as L
 from .converters import Adc
@@ -29,6 +30,23 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         if not isinstance(layer, L.Flatten | L.Reshape | L.Transpose):
             pairs.append((layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * images))
     return Counts.from_pairs(pairs)
+
+
+def seconds_of_read(chip, sites) -> float:
+    """Time of one read of a layer on `sites`: the arrays together, then the columns that share a converter in turn."""
+    if not isinstance(chip.adc, Adc):
+        return chip.read_seconds
+    widest = max((site.columns[1] - site.columns[0] for site in sites), default=0)
+    return chip.read_seconds + min(chip.adc.columns_per_converter, widest) * chip.adc.seconds_of_conversion
+
+
+def notes_of(chip) -> tuple[str, ...]:
+    """A line on how long converters take, where a read waits for them."""
+    if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
+        return ()
+    one = si(chip.adc.seconds_of_conversion, "s")
+    line = f"up to {chip.adc.columns_per_converter} conversions of {one} follow a read"
+    return (line if chip.adc.clock is None else f"{line}: {chip.adc.kind.cycles(chip.adc.bits)} clock cycles each",)
 
 
 def clipped_shares(engines, sites) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Mapping: a layer's weight codes become a (K, M) matrix, and its physical columns are cut into tiles.
 
 Row k is an input of the layer (channel slowest, then kernel row and column), column m an output. How cells hold the
-codes is said in `cells`. A grouped convolution is block diagonal; a tile without any weight of the layer is not
-allocated.
+codes is said in `cells`, which rows and columns lie on one array in `packing`. A grouped convolution is block diagonal;
+a tile without any weight of the layer is not allocated.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy as np
 from ..chip import Site
 from ..network import layers as L
 from ..network import ops
-from .cells import Layout, even_share
+from .cells import Layout
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the layer's physical columns on one array."""
+    """A rectangle of the layer's physical rows and columns on one array, without padding."""
 
     rows: slice
     columns: slice
@@ -36,6 +36,11 @@ def matrix_of(layer: L.Weighted) -> np.ndarray:
         block = weight[g * out : (g + 1) * out].reshape(out, -1).T
         matrix[g * per_group : (g + 1) * per_group, g * out : (g + 1) * out] = block
     return matrix
+
+
+def groups_of(layer: L.Weighted) -> int:
+    """Blocks on the diagonal of the matrix."""
+    return 1 if isinstance(layer, L.Dense) else layer.groups
 
 
 def largest_code(layer: L.Weighted) -> int:
@@ -57,14 +62,14 @@ def from_columns(layer: L.Weighted, sums: np.ndarray, shape: tuple[int, ...]) ->
     return sums.transpose(0, 2, 1).reshape(len(sums), *shape)
 
 
-def tiles_of(layout: Layout, rows: int) -> tuple[Tile, ...]:
-    """The tiles that hold at least one weight, row tile fastest."""
-    height = len(layout.levels)
-    high = even_share(height, rows)
+def tiles_of(layout: Layout) -> tuple[Tile, ...]:
+    """The tiles that hold at least one weight, row tile fastest. Padding is at the end of a tile."""
+    height, high = len(layout.levels), layout.rows_per_tile
     found = []
     for first, last in layout.blocks:
         for t, r in enumerate(range(0, height, high)):
-            tile = Tile(slice(r, min(r + high, height)), slice(first, last), t)
+            real = layout.real_rows(slice(r, min(r + high, height)))
+            tile = Tile(slice(r, r + real), slice(first, last), t)
             if layout.holds[tile.rows, tile.columns].any():
                 found.append(tile)
     return tuple(found)
@@ -75,5 +80,8 @@ def site_of(layer: L.Weighted, tile: Tile, unit: int, layout: Layout, cells: int
     rows, columns = tile.rows, tile.columns
     used = (rows.stop - rows.start) * (columns.stop - columns.start)
     details = {"nonzero weights": int(np.count_nonzero(layout.holds[rows, columns])), "row tile": tile.row_tile}
+    if layout.slices.any():
+        held = layout.slices[columns]
+        details["slices"] = str(held[0]) if held.min() == held.max() else f"{held.min()}-{held.max()}"
     span = ((rows.start, rows.stop), (columns.start, columns.stop))
     return Site(layer=layer.name, unit=unit, rows=span[0], columns=span[1], utilisation=used / cells, details=details)

@@ -4,9 +4,12 @@ A tile keeps its own cells. At a time t after programming they become, in cell l
 
     mean = (average of G+(t) - G-(t) + frozen read noise) / step,
     variance of the fresh and slow shares = sum of (s+^2 + s-^2) / (n step)^2.
+
+Each cell splits its read noise by its own time scales. The frozen share of a telegraph trap is full or empty; all other
+noise is normal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,14 +21,26 @@ from .mapping import Tile
 
 @dataclass(frozen=True, eq=False)
 class ProgrammedTile:
-    """Cells of one tile, as programmed: G+, and G- where the mapping has pairs.
+    """Cells of one tile, as programmed in one call, so that a device that knows arrays sees the lines they share.
 
-    Arrays are (rows, columns), or (devices, rows, columns) with several devices in parallel.
+    Arrays are (P, rows, columns), or (P, devices, rows, columns) with several devices in parallel: P is 2 where the
+    mapping has pairs, G+ first, and 1 where cells stand alone. All share the word lines; each of the P has its own bit
+    lines.
     """
 
     tile: Tile
-    plus: Cells
-    minus: Cells | None
+    cells: Cells
+    reference: Cells | None = None  # (1, rows, reference columns)
+
+    @property
+    def plus(self) -> Cells:
+        """Cells of G+ alone."""
+        return _plane(self.cells, 0)
+
+    @property
+    def minus(self) -> Cells | None:
+        """Cells of G- alone; None where cells stand alone."""
+        return _plane(self.cells, 1) if len(self.cells.conductance) > 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +50,7 @@ class Weights:
     mean: np.ndarray
     fresh_variance: np.ndarray | None
     slow_sigma: np.ndarray | None
+    further: tuple[np.ndarray, ...] = ()  # weights of the further sets of rows of cells that are not ohmic; conduction
 
 
 def program(
@@ -44,12 +60,40 @@ def program(
     programmed = []
     for index, tile in enumerate(tiles):
         generator = _streams.generator(seed, "program", trial, layer, index)
-        cells = [
-            None if target is None else device.program(_copied(target, mapping.copies), generator)
-            for target in mapping.targets(levels[tile.rows, tile.columns], top, device)
-        ]
-        programmed.append(ProgrammedTile(tile, *cells))
+        programmed.append(program_tile(tile, levels[tile.rows, tile.columns], top, device, mapping, generator))
     return tuple(programmed)
+
+
+def program_tile(
+    tile: Tile, levels: np.ndarray, top: int, device: Device, mapping: CellMapping, generator
+) -> ProgrammedTile:
+    """Program the cells of one tile to its `levels` (rows, columns)."""
+    targets = [target for target in mapping.targets(levels, top, device) if target is not None]
+    stacked = np.stack([_copied(target, mapping.copies) for target in targets])
+    return ProgrammedTile(tile, device.program(stacked, generator))
+
+
+def levels_read(cells: Cells, top: int, device: Device, *, seconds: float) -> np.ndarray:
+    """Levels (rows, columns) of a tile's cells, as a long read without noise shows them."""
+    return _difference(device.conductance(cells, seconds)) / ((device.g_max - device.g_min) / top)
+
+
+def program_references(
+    programmed, levels, top: int, device: Device, *, mapping: CellMapping, columns: int, seed: int, trial: int,
+    layer: int,
+) -> tuple[ProgrammedTile, ...]:  # fmt: skip
+    """The same tiles with reference columns, whose targets are spread evenly over those of the tile's cells."""
+    held = []
+    for index, tile in enumerate(programmed):
+        rows, where = tile.tile.rows, tile.tile.columns
+        cells = [t for t in mapping.targets(levels[rows, where], top, device) if t is not None]
+        sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
+        count = (rows.stop - rows.start) * columns
+        picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
+        targets = sorted_targets[picks].reshape(columns, -1).T[None]
+        generator = _streams.generator(seed, "reference", trial, layer, index, 0)
+        held.append(replace(tile, reference=device.program(targets, generator)))
+    return tuple(held)
 
 
 def effective_weights(
@@ -61,37 +105,53 @@ def effective_weights(
     fresh one, exact where an image is read once. `key` is (seed, trial, layer) of the frozen share's stream.
     """
     step = (device.g_max - device.g_min) / top
-    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1])
-    mean = np.zeros(shape, np.float32)
-    total = np.zeros(shape, np.float32)  # variance of all read noise
+    mean, fresh, slow = (np.zeros(shape, np.float32) for _ in range(3))
     for index, held in enumerate(programmed):
         place = (held.tile.rows, held.tile.columns)
-        difference, variance = _read(held.plus, device, seconds)
-        if held.minus is not None:
-            minus, more = _read(held.minus, device, seconds)
-            difference, variance = difference - minus, variance + more
         generator = _streams.generator(key[0], "read", *key[1:], index)
-        frozen = np.sqrt(shares.frozen * variance) * generator.standard_normal(variance.shape)
-        mean[place] = (difference + frozen) / step
-        total[place] = variance / step**2
-    if not total.any():
-        return Weights(mean, None, None)
-    fresh = shares.fresh + (shares.slow if merge_slow else 0.0)
-    slow = 0.0 if merge_slow else shares.slow
-    return Weights(
-        mean,
-        total * np.float32(fresh) if fresh > 0 else None,
-        np.sqrt(total * np.float32(slow)) if slow > 0 else None,
-    )
+        read = _read(held.cells, device, seconds, spans, generator)
+        mean[place], fresh[place], slow[place] = read[0] / step, read[1] / step**2, read[2] / step**2
+    if merge_slow:
+        fresh, slow = fresh + slow, np.zeros_like(slow)
+    return Weights(mean, fresh if fresh.any() else None, np.sqrt(slow) if slow.any() else None)
 
 
 def _copied(target: np.ndarray, copies: int) -> np.ndarray:
     return target if copies == 1 else np.repeat(target[None], copies, axis=0)
 
 
-def _read(cells: Cells, device: Device, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Conductance of a crossing and the variance of its read noise; the average over devices in parallel."""
-    conductance, sigma = device.conductance(cells, seconds), device.read_sigma(cells, seconds)
-    if conductance.ndim == 2:
-        return conductance, sigma**2
-    return conductance.mean(axis=0), (sigma**2).sum(axis=0) / len(sigma) ** 2
+def _plane(cells: Cells, index: int) -> Cells:
+    nu = np.asarray(cells.drift_exponent)
+    return Cells(
+        cells.conductance[index],
+        nu[index] if nu.ndim else cells.drift_exponent,
+        None if cells.stuck is None else cells.stuck[index],
+        {name: array[index] for name, array in cells.state.items()},
+    )
+
+
+def _read(cells: Cells, device: Device, seconds: float, spans, generator):
+    """Conductance of each crossing with its frozen noise, and the variances of its fresh and slow noise."""
+    variance = device.read_sigma(cells, seconds) ** 2
+    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1], cells=cells)
+    conductance, normal = device.conductance(cells, seconds), variance * shares.frozen
+    for trap in shares.traps:
+        p, held = trap.occupancy, variance * trap.share
+        full = generator.random(variance.shape) < p
+        conductance = conductance + np.sqrt(held / (p * (1 - p))) * (full - p)
+        normal = np.maximum(normal - held, 0.0)
+    mean = _difference(conductance)
+    mean = mean + np.sqrt(_summed(normal)) * generator.standard_normal(mean.shape)
+    return mean, _summed(variance * shares.fresh), _summed(variance * shares.slow)
+
+
+def _difference(cells: np.ndarray) -> np.ndarray:
+    """G+ - G- of each crossing, or G where cells stand alone; the average over devices in parallel."""
+    cells = cells.mean(axis=1) if cells.ndim == 4 else cells
+    return cells[0] - cells[1] if len(cells) > 1 else cells[0]
+
+
+def _summed(variance: np.ndarray) -> np.ndarray:
+    """Variance of that difference."""
+    variance = variance.sum(axis=1) / variance.shape[1] ** 2 if variance.ndim == 4 else variance
+    return variance.sum(axis=0)

@@ -1,16 +1,19 @@
 """Ranges of ADCs: sampled column sums enter, the full scale of the converters that share a range leaves.
 
 A range is shared by the columns of one tile that hold the same slice of the weights ("tile"), by all of them in a layer
-("layer"), or belongs to one column of one tile ("column"). It is a property of the placed network: every programmed
-chip has the same, computed from exact sums of the samples, never from the inputs of a run.
+("layer"), or belongs to one column of one tile ("column"). Where a converter serves several columns, "column" means
+its columns; between columns of different slices it switches its range. A range is a property of the placed network:
+every programmed chip has the same, computed from exact sums of the samples, never from the inputs of a run.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _checks
+from ..errors import InputError
 
 SCOPES = ("layer", "tile", "column")
 SMALLEST = 1.0  # full scale of columns that no sample drives, in column-sum units: one step of one cell level
@@ -107,23 +110,41 @@ class MseRange(AdcRange):
 
 @dataclass(frozen=True)
 class GivenRange(AdcRange):
-    """Full scale at a given current, the same for all converters of the chip; the network needs no samples.
+    """Full scale at a given current, for the chip or for each layer; the network needs no samples.
 
     Parameters
     ----------
-    amperes : float, 1e-15 or more
+    amperes : float, 1e-15 or more, or dict layer name -> float
         Column current of the largest code.
     """
 
-    amperes: float
+    amperes: float | Mapping[str, float]
     needs_samples = False
     scope = "layer"
 
     def __post_init__(self):
-        _checks.real(self.amperes, who="GivenRange", name="amperes", low=1e-15)
+        if not isinstance(self.amperes, Mapping):
+            _checks.real(self.amperes, who="GivenRange", name="amperes", low=1e-15)
+            return
+        object.__setattr__(self, "amperes", dict(self.amperes))
+        for layer, current in self.amperes.items():
+            _checks.real(current, who="GivenRange", name=f"amperes of layer '{layer}'", low=1e-15)
 
     def full_scale(self, sums, *, levels, current_unit):
+        if isinstance(self.amperes, Mapping):
+            raise InputError("GivenRange: amperes holds a current for each layer; take range_of(rule, layer) first")
         return self.amperes / current_unit
+
+
+def range_of(rule: AdcRange, layer: str) -> AdcRange:
+    """The rule for the converters of one layer."""
+    if not isinstance(rule, GivenRange) or not isinstance(rule.amperes, Mapping):
+        return rule
+    if layer not in rule.amperes:
+        raise InputError(
+            f"GivenRange: no current for layer '{layer}'; amperes has {', '.join(map(repr, rule.amperes)) or 'none'}"
+        )
+    return GivenRange(rule.amperes[layer])
 
 
 def _squared_error(sums: np.ndarray, full: float, levels: int) -> float:

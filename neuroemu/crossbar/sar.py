@@ -1,4 +1,4 @@
-"""SAR converters: mismatched capacitors become a table of code edges. Enter standard normals, leave edges.
+"""SAR converters: mismatched capacitors become a table of code edges. Enter a mismatch, leave edges.
 
 A successive-approximation converter compares its input with sums of binary-weighted capacitors, from the largest down.
 A capacitor of 2^i units is off by a relative sigma / sqrt(2^i), as the mean of 2^i units is. Every converter has a bank
@@ -10,7 +10,46 @@ References
    successive approximation ADCs", IEEE Trans. Circuits Syst. I 58, 1736 (2011), doi:10.1109/TCSI.2011.2107214.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from .. import _checks
+from .kinds import AdcKind
+
+
+@dataclass(frozen=True)
+class Sar(AdcKind):
+    r"""Successive approximation with a binary-weighted bank of capacitors; `code_edges` has the equation [1]_.
+
+    To first order the INL of transition k has the standard deviation sigma sqrt(k (2^n - k) / 2^n), sigma 2^(n/2) / 2
+    in the middle, and the middle step sigma sqrt(2^n - 1).
+
+    Parameters
+    ----------
+    capacitor_mismatch : float, 0 to 0.2
+        sigma: relative standard deviation of a unit capacitor.
+
+    Notes
+    -----
+    Every converter has a bank of its own. A conversion takes `bits` clock cycles, without the one that samples. Not
+    modelled: settling, redundant bits, a split bank with a bridge capacitor, calibration of the bank.
+    """
+
+    capacitor_mismatch: float = 0.0
+
+    def __post_init__(self):
+        _checks.real(self.capacitor_mismatch, who="Sar", name="capacitor_mismatch", low=0.0, high=0.2)
+
+    @property
+    def uniform(self):
+        return not self.capacitor_mismatch
+
+    def cycles(self, bits):
+        return bits
+
+    def edges(self, bits, converters, generator, *, one_signed):
+        return code_edges(generator.standard_normal((converters, bits + 1)), self.capacitor_mismatch)
 
 
 def code_edges(normals: np.ndarray, unit_sigma: float) -> np.ndarray:

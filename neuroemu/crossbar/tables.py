@@ -1,6 +1,7 @@
 """Tables: the numbers of all converters of one layer. Enter a layout, samples and an ADC; leave arrays by row tile.
 
-Row tile t and physical column c have a converter of their own, unless no array is there: then step 1 and back 0.
+Row tile t and physical column c have a converter, of their own or shared with neighbouring columns of the tile; where
+no array is, step is 1 and back 0.
 """
 
 from collections import defaultdict
@@ -11,7 +12,6 @@ import numpy as np
 from .. import _streams
 from .cells import Layout
 from .converters import Adc, ColumnConverter
-from .sar import code_edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Tables:
     shift: np.ndarray  # (C,) float64, digital offset of the sum over row tiles
     offset: np.ndarray | None = None  # (T, C) float32, codes
     pedestal: np.ndarray | None = None  # (T, C) float32, codes of no current
-    edges: np.ndarray | None = None  # (T, C, 2 L) float64, code edges of nonlinear converters
+    edges: np.ndarray | None = None  # (T, C, 2 L) float32, code edges of nonlinear converters
 
     def of_row_tile(self, row_tile: int) -> "Tables":
         """Those of one row tile, without digital offset."""
@@ -66,24 +66,26 @@ def tables_of(layout: Layout, tiles, shape, samples, adc: ColumnConverter, *, on
 
 
 def with_static_errors(tables: Tables, tiles, adc: ColumnConverter, *, seed: int, trial: int, layer: int) -> Tables:
-    """The converters of one programmed chip: offset, gain and capacitors drawn from the stream of each tile.
+    """The converters of one programmed chip: offset, gain and kind drawn from the stream of each tile.
 
-    Every tile draws gain, offset and capacitors in this order, whichever are in use, so that one setting does not
-    move the others. A gain below 0.01 is held at that.
+    Every tile draws gain, offset and what its kind needs in this order, whichever are in use, so that one setting does
+    not move the others; columns that share a converter share the draw. A gain below 0.01 is held at that.
     """
-    if not isinstance(adc, Adc) or not (adc.offset_spread or adc.gain_spread or adc.capacitor_mismatch):
+    if not isinstance(adc, Adc) or (adc.kind.uniform and not (adc.offset_spread or adc.gain_spread)):
         return tables
     step = tables.step.copy()
     offset = np.zeros_like(step) if tables.offset is None else tables.offset.copy()
-    edges = np.zeros((*step.shape, 2 * adc.limit)) if adc.capacitor_mismatch else None
+    edges = None if adc.kind.uniform else np.zeros((*step.shape, 2 * adc.limit), np.float32)
     for index, tile in enumerate(tiles):
         place = (tile.row_tile, tile.columns)
-        converters = tile.columns.stop - tile.columns.start
+        own = adc.converter_of(tile.columns.stop - tile.columns.start)
+        converters = int(own[-1]) + 1
         generator = _streams.generator(seed, "adc", trial, layer, index)
-        step[place] /= np.maximum(1.0 + adc.gain_spread * generator.standard_normal(converters), 0.01)
-        offset[place] += adc.offset_spread * generator.standard_normal(converters)
+        step[place] /= np.maximum(1.0 + adc.gain_spread * generator.standard_normal(converters), 0.01)[own]
+        offset[place] += (adc.offset_spread * generator.standard_normal(converters))[own]
         if edges is not None:
-            edges[place] = code_edges(generator.standard_normal((converters, adc.bits + 1)), adc.capacitor_mismatch)
+            one_signed = tables.pedestal is not None
+            edges[place] = adc.kind.edges(adc.bits, converters, generator, one_signed=one_signed)[own]
     return replace(tables, step=step, offset=offset, edges=edges)
 
 
@@ -98,7 +100,10 @@ def _shared_ranges(layout: Layout, tiles, samples, adc: Adc):
         weights = layout.levels[tile.rows, tile.columns].astype(np.float64)
         sums = np.abs(samples[:, tile.rows] @ weights)
         if adc.range.scope == "column":
-            yield from ((tile, first + c, sums[:, c]) for c in range(sums.shape[1]))
+            own = adc.converter_of(sums.shape[1]) * (int(kinds.max()) + 1) + kinds
+            for one in np.unique(own):
+                mine = np.flatnonzero(own == one)
+                yield tile, first + mine, sums[:, mine]
             continue
         for kind in np.unique(kinds):
             mine = np.flatnonzero(kinds == kind)

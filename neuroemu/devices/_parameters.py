@@ -77,3 +77,12 @@ def flicker_shares(first: float, last: float, image_seconds: float, session_seco
     edges = (min(max(edge, first), last) for edge in (image_seconds, session_seconds))
     fresh, known = (log(edge / first) / log(last / first) for edge in edges)
     return ReadShares(fresh=fresh, slow=known - fresh, frozen=1 - known)
+
+
+def as_fabricated(generator: np.random.Generator) -> np.random.Generator:
+    """A stream for what a cell is made with and no write changes, as its faults.
+
+    It depends on how `generator` was seeded, not on what has been drawn from it, and leaves its draws alone: the same
+    chip, programmed again, has the same faults, and its sound cells are those of the device without faults.
+    """
+    return generator.spawn(1)[0]

@@ -12,6 +12,7 @@ from abc import abstractmethod
 import numpy as np
 
 from . import _parameters
+from ._arrays import Normals, blocks, by_blocks
 from .base import Cells, Device, held_if_stuck
 
 
@@ -36,16 +37,23 @@ class RelaxingDevice(Device):
 
     def program(self, target, generator):
         target = _parameters.target(self, target)
-        noise = generator.standard_normal((2, *target.shape))
-        error = self.sigma(target, 0.0) * noise[0] if self.programming_noise else np.zeros_like(target)
-        state = {"target": target.copy(), "error": error, "relaxation": noise[1]}
-        return Cells(np.maximum(target + error, 0.0), state=state)
+        noise, wanted = Normals(generator), target.reshape(-1)
+        programmed, error, relaxation = np.empty(target.shape), np.zeros(target.shape), np.empty(target.shape)
+        for place in blocks(wanted.size):
+            if self.programming_noise:
+                error.reshape(-1)[place] = self.sigma(wanted[place], 0.0) * noise.block(0, place)
+            programmed.reshape(-1)[place] = np.maximum(wanted[place] + error.reshape(-1)[place], 0.0)
+            relaxation.reshape(-1)[place] = noise.block(1, place)
+        return Cells(programmed, state={"target": target.copy(), "error": error, "relaxation": relaxation})
 
     def conductance(self, cells, seconds):
         seconds = _parameters.seconds(self, seconds, high=self.last_seconds if self.drift else None)
         target, error, relaxation = _parameters.kept(self, cells, "target", "error", "relaxation")
         if not self.drift or seconds == 0:
             return cells.conductance
-        grown = np.maximum(self.sigma(target, seconds) ** 2 - self.sigma(target, 0.0) ** 2, 0.0)
-        now = target + self.shift(target, seconds) + error + np.sqrt(grown) * relaxation
-        return held_if_stuck(cells, np.maximum(now, 0.0))
+
+        def now(target, error, relaxation):
+            grown = np.maximum(self.sigma(target, seconds) ** 2 - self.sigma(target, 0.0) ** 2, 0.0)
+            return np.maximum(target + self.shift(target, seconds) + error + np.sqrt(grown) * relaxation, 0.0)
+
+        return held_if_stuck(cells, by_blocks(now, target, error, relaxation))

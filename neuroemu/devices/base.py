@@ -33,22 +33,75 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Trap:
+    """A part of the frozen noise that has two levels: full with probability `occupancy`, else empty.
+
+    share : float or array
+        Its part of the whole read variance.
+    """
+
+    share: float | np.ndarray
+    occupancy: float
+
+
+@dataclass(frozen=True)
 class ReadShares:
     """How the variance of read noise splits by time scale; the three shares sum to 1.
 
-    fresh: drawn anew at each read. slow: constant while one image is processed. frozen: constant over a session.
+    fresh: drawn anew at each read. slow: constant while one image is processed. frozen: constant over a session. Each
+    is a number, or an array where cells differ. `traps` are contained in `frozen`; all else is normal.
     """
 
-    fresh: float
-    slow: float
-    frozen: float
+    fresh: float | np.ndarray
+    slow: float | np.ndarray
+    frozen: float | np.ndarray
+    traps: tuple[Trap, ...] = ()
+
+
+class CurrentVoltage(ABC):
+    """Abstract curve: I = G V + sum over n of c_n(G) V^n, for the n of `powers`, each 2 or more.
+
+    G is the conductance at small voltage: what `Device.conductance` gives.
+    """
+
+    powers: tuple[int, ...]
+    highest_volts: float  # largest magnitude of the voltage that the curve holds for
+
+    @abstractmethod
+    def coefficients(self, conductance: np.ndarray) -> tuple[np.ndarray, ...]:
+        """c_n, A / V^n, for each of `powers`, at `conductance` (siemens, >= 0); 0 where that is 0."""
+
+    def current(self, conductance, voltage) -> np.ndarray:
+        """Amperes at `conductance` (siemens, >= 0) and `voltage` (volts), which broadcast.
+
+        Raises
+        ------
+        InputError
+            A voltage beyond `highest_volts`, or a negative conductance.
+        """
+        who = type(self).__name__
+        g = _checks.finite_array(conductance, who=who, name="conductance", dtype=np.float64)
+        v = _checks.finite_array(voltage, who=who, name="voltage", dtype=np.float64)
+        if v.size and np.abs(v).max() > self.highest_volts:
+            raise InputError(f"{who}: voltage reaches {np.abs(v).max():g} V; it holds up to {self.highest_volts:g} V")
+        if g.size and g.min() < 0:
+            raise InputError(f"{who}: a conductance is {g.min():g} S; give 0 S or more")
+        return g * v + sum(c * v**power for power, c in zip(self.powers, self.coefficients(g), strict=True))
+
+    def effective_conductance(self, conductance, volts: float) -> np.ndarray:
+        """I / V at `volts` (not 0), siemens."""
+        return self.current(conductance, volts) / volts
 
 
 class Device(ABC):
-    """Abstract memory cell with conductances between `g_min` and `g_max`, in siemens."""
+    """Abstract memory cell with conductances between `g_min` and `g_max`, in siemens.
+
+    `iv` is the curve of a cell that is not ohmic; a device that wraps another passes it on.
+    """
 
     g_min: float
     g_max: float
+    iv: CurrentVoltage | None = None
 
     @abstractmethod
     def program(self, target: np.ndarray, generator: np.random.Generator) -> Cells:
@@ -63,8 +116,13 @@ class Device(ABC):
         """Standard deviation of the conductance as read, all time scales together, in siemens."""
 
     @abstractmethod
-    def read_shares(self, seconds: float, *, image_seconds: float, session_seconds: float) -> ReadShares:
-        """How the read variance splits when an image takes `image_seconds` and a test set `session_seconds`."""
+    def read_shares(
+        self, seconds: float, *, image_seconds: float, session_seconds: float, cells: Cells | None = None
+    ) -> ReadShares:
+        """How the read variance splits when an image takes `image_seconds` and a test set `session_seconds`.
+
+        With `cells`, the split of each of them where they differ; without, one that stands for all.
+        """
 
 
 def stick(cells: Cells, where: np.ndarray, conductance: np.ndarray | float) -> Cells:

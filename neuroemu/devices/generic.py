@@ -13,6 +13,7 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError
 from . import _parameters
+from ._arrays import normals, power_law
 from .base import Cells, Device, ReadShares, held_if_stuck
 
 
@@ -38,7 +39,7 @@ class NormalNoise(ProgrammingNoise):
         _check_spread(self, "sigma")
 
     def draw(self, target, generator):
-        return target + self.sigma * generator.standard_normal(target.shape)
+        return target + self.sigma * normals(generator, target.shape)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ProportionalNoise(ProgrammingNoise):
         _check_spread(self, "sigma")
 
     def draw(self, target, generator):
-        return target * (1 + self.sigma * generator.standard_normal(target.shape))
+        return target * (1 + self.sigma * normals(generator, target.shape))
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class LognormalNoise(ProgrammingNoise):
         _check_spread(self, "sigma")
 
     def draw(self, target, generator):
-        return target * np.exp(self.sigma * generator.standard_normal(target.shape))
+        return target * np.exp(self.sigma * normals(generator, target.shape))
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,18 @@ class Generic(Device):
     def program(self, target, generator):
         target = _parameters.target(self, target)
         programmed = target.copy() if self.noise is None else np.maximum(self.noise.draw(target, generator), 0.0)
-        spread = self.drift_spread * generator.standard_normal(target.shape)
-        return Cells(programmed, np.maximum(self.drift_exponent + spread, 0.0))
+        if not self.drift_spread:
+            return Cells(programmed, self.drift_exponent)
+        spread = self.drift_spread * normals(generator, target.shape)
+        return Cells(programmed, np.maximum(np.float64(self.drift_exponent) + spread, 0.0))
 
     def conductance(self, cells, seconds):
         seconds = _parameters.seconds(self, seconds)
-        drifted = cells.conductance * ((seconds + self.t0) / self.t0) ** -np.asarray(cells.drift_exponent)
-        return held_if_stuck(cells, drifted)
+        return held_if_stuck(cells, power_law(cells.conductance, cells.drift_exponent, (seconds + self.t0) / self.t0))
 
     def read_sigma(self, cells, seconds):
         return self.read_noise * self.conductance(cells, seconds)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("Generic", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

@@ -33,5 +33,5 @@ class Ideal(Device):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(0.0, 0.0, 1.0)

@@ -100,6 +100,6 @@ class MeasuredTable(Device):
     def read_sigma(self, cells, seconds):
         return np.full_like(self.conductance(cells, seconds), self.read_noise)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("MeasuredTable", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

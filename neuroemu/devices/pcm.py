@@ -8,17 +8,20 @@ g = G / g_max below. The read noise is 1/f: its variance gathers evenly per deca
 only a part of it is new at each read; `read_shares` says how much. `white=True` makes all of it new at each read, which
 lets averaging remove noise that a chip keeps: for comparison with simulators that do so.
 
+sigma_prog and nu of a cell are computed in float32, to about 1e-6 of their value; the rest is float64.
+
 Not modelled: temperature, the activation-dependent slope of the read noise, the resistance of the access transistor.
 """
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 
 from .. import _checks
 from . import _parameters
+from ._arrays import Normals, blocks, by_blocks, polynomial, power_law
 from .base import Cells, Device, ReadShares, held_if_stuck
 
 MICRO = 1e-6
@@ -58,28 +61,39 @@ class _DriftingPcm(Device):
 
     def program(self, target, generator):
         target = _parameters.target(self, target)
-        g = np.clip(target / self.g_max, 0.0, 1.0)
-        noise = generator.standard_normal((2, *target.shape))
-        programmed = target + self.programming_sigma(g) * noise[0] if self.programming_noise else target
-        programmed = np.maximum(programmed, 0.0)
-        if not self.drift:
-            return Cells(programmed)
-        mu, spread = self.drift_statistics(np.clip(programmed / self.g_max, 1e-7, None))
-        return Cells(programmed, np.abs(mu + spread * noise[1]))
+        noise, wanted = Normals(generator), target.reshape(-1)
+        programmed, exponent = np.empty(target.shape), np.empty(target.shape) if self.drift else 0.0
+        for place in blocks(wanted.size):
+            now = wanted[place]
+            if self.programming_noise:
+                sigma = self.programming_sigma(np.clip(self._relative(now), 0.0, 1.0))
+                now = np.maximum(now + sigma * noise.block(0, place), 0.0)
+            programmed.reshape(-1)[place] = now
+            if self.drift:
+                mu, spread = self.drift_statistics(np.maximum(self._relative(now), 1e-7))
+                exponent.reshape(-1)[place] = np.abs(mu + spread * noise.block(1, place))
+        return Cells(programmed, exponent)
+
+    def _relative(self, conductance):
+        """g = conductance / g_max, in float32."""
+        return (conductance / self.g_max).astype(np.float32)
 
     def conductance(self, cells, seconds):
         seconds = _parameters.seconds(self, seconds)
-        drifted = cells.conductance * ((seconds + self.t0) / self.t0) ** -np.asarray(cells.drift_exponent)
-        return held_if_stuck(cells, drifted)
+        return held_if_stuck(cells, power_law(cells.conductance, cells.drift_exponent, (seconds + self.t0) / self.t0))
 
     def read_sigma(self, cells, seconds):
         now = self.conductance(cells, seconds)
         if not self.read_noise:
             return np.zeros_like(now)
-        gathered = np.sqrt(log((seconds + self.t0 + self.t_read) / (2 * self.t_read)))
-        return now * self.read_factor(np.clip(cells.conductance / self.g_max, 1e-7, None)) * gathered
+        gathered = sqrt(log((seconds + self.t0 + self.t_read) / (2 * self.t_read)))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+        def sigma(drifted, programmed):
+            return drifted * self.read_factor(np.maximum(programmed / self.g_max, 1e-7)) * gathered
+
+        return by_blocks(sigma, now, cells.conductance)
+
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t0 + t_read; all fresh when `white`."""
         _parameters.spans(type(self).__name__, image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:
@@ -132,15 +146,15 @@ class Pcm(_DriftingPcm):
         """Nothing of its own."""
 
     def programming_sigma(self, g):
-        sigma = 0.26348 + 1.9650 * g - 1.1731 * g**2  # uS at g_max 25 uS
-        return np.maximum(sigma, 0.0) * MICRO * (self.g_max / 25e-6)
+        sigma = polynomial(g, (0.26348, 1.9650, -1.1731))  # uS at g_max 25 uS
+        return np.maximum(sigma, 0.0) * (MICRO * (self.g_max / 25e-6))
 
     def drift_statistics(self, g):
-        mu = np.clip(-0.0155 * np.log(g) + 0.0244, 0.049, 0.1)
-        return mu, np.clip(-0.0125 * np.log(g) - 0.0059, 0.008, 0.045)
+        fold = np.log(g)
+        return np.clip(-0.0155 * fold + 0.0244, 0.049, 0.1), np.clip(-0.0125 * fold - 0.0059, 0.008, 0.045)
 
     def read_factor(self, g):
-        return np.minimum(0.0088 / np.maximum(g**0.65, 1e-3), 0.2)
+        return np.minimum(0.0088 / np.maximum(np.exp(0.65 * np.log(g)), 1e-3), 0.2)
 
 
 @dataclass(frozen=True)
@@ -192,31 +206,25 @@ class HermesPcm(_DriftingPcm):
     def programming_sigma(self, g):
         two = (0.16603222, 4.71806468, -8.48101252, 4.68961419)
         one = (0.15781817, 2.32443916, -2.16310839, 0.68841818)
-        return np.maximum(np.polynomial.polynomial.polyval(g, two if self.devices == 2 else one), 0.0) * MICRO
+        return np.maximum(polynomial(g, two if self.devices == 2 else one), 0.0) * MICRO
 
     def drift_statistics(self, g):
-        mu = np.where(
-            g < 0.0945, np.clip(-0.0387 * np.log(g) - 0.0182, 0.072, 0.13), -0.0436 * g**2 - 0.0126 * g + 0.0736
-        )
+        fold = np.log(g)
+        low, high = np.clip(-0.0387 * fold - 0.0182, 0.072, 0.13), polynomial(g, (0.0736, -0.0126, -0.0436))
+        mu = np.where(g < 0.0945, low, high)
         if self.devices == 2:
-            low, high, edge = (
-                np.clip(-0.0117 * np.log(g) - 0.0057, 0.0091, 0.04),
-                -0.0118 * g**2 + 0.0093 * g + 0.0073,
-                0.3055,
-            )
+            low, edge = np.clip(-0.0117 * fold - 0.0057, 0.0091, 0.04), 0.3055
+            high = polynomial(g, (0.0073, 0.0093, -0.0118))
         else:
-            low, high, edge = (
-                np.clip(-0.0120 * np.log(g) - 0.0023, 0.0124, 0.04),
-                -0.0165 * g**2 + 0.0116 * g + 0.0104,
-                0.3039,
-            )
+            low, edge = np.clip(-0.0120 * fold - 0.0023, 0.0124, 0.04), 0.3039
+            high = polynomial(g, (0.0104, 0.0116, -0.0165))
         return mu, np.where(g < edge, low, high)
 
     def read_factor(self, g):
         if self.devices == 2:
             low, edge = np.clip(-0.0117 * np.log(g) - 0.0069, 0.015, 0.04), 0.16
-            high = 0.0069 * g**3 - 0.0280 * g**2 + 0.0211 * g + 0.0123
+            high = polynomial(g, (0.0123, 0.0211, -0.0280, 0.0069))
         else:
             low, edge = np.clip(-0.0078 * np.log(g) + 0.0038, 0.0179, 0.04), 0.1591
-            high = 0.0664 * g**3 - 0.1352 * g**2 + 0.0768 * g + 0.0088
+            high = polynomial(g, (0.0088, 0.0768, -0.1352, 0.0664))
         return np.where(g < edge, low, high)

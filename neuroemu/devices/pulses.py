@@ -13,6 +13,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
+from ._arrays import normals
 from .base import Cells, Device
 from .generic import Generic
 from .read_noise import WithReadNoise
@@ -103,7 +104,7 @@ class IncrementalPulses(PulseScheme):
         return exact(device).program(np.full_like(target, device.g_min), generator), 0
 
     def pulse(self, device, cells, target, read, generator):
-        size = 1 + self.variation * generator.standard_normal(target.shape)
+        size = 1 + self.variation * normals(generator, target.shape)
         moved = cells.conductance + np.where(read < target, self.step, -self.reset_step) * size
         return exact(device).program(np.clip(moved, device.g_min, device.g_max), generator)
 

@@ -15,12 +15,15 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import _parameters
-from .base import Cells, Device, ReadShares
+from .base import Cells, Device, ReadShares, Trap
+from .endurance import Endurance
+from .faults import Faulty
 
 BOLTZMANN = 1.380649e-23  # J/K, exact, SI 2019
 CHARGE = 1.602176634e-19  # C, exact, SI 2019
 REFERENCE_CELLS = 4096  # of the population that stands for all cells where no cells are given
 FRESH = ReadShares(1.0, 0.0, 0.0)
+SHARES = ("fresh", "slow", "frozen")
 
 
 class ReadNoise(ABC):
@@ -206,13 +209,13 @@ class WithReadNoise(Device):
     ArgumentTypeError
         A device or part of another type.
     InputError
-        A device that has parts already.
+        A device that has parts already, or whose stuck cells noise would move: Faulty and Endurance go outside.
 
     Notes
     -----
     `read_shares` gives one split for all cells: the variances of a fixed population of 4096 cells, programmed evenly
-    from g_min to g_max, added up. With `cells=` it gives the split of each cell, as arrays. All noise is drawn as
-    normal; a telegraph trap has the right variance and time scale, not the two levels.
+    from g_min to g_max, added up. With `cells=`, as a crossbar calls it, it gives the split of each cell, as arrays.
+    The frozen share of a telegraph trap then has its two levels; all else is drawn as normal.
     """
 
     device: Device
@@ -223,9 +226,16 @@ class WithReadNoise(Device):
             raise ArgumentTypeError(f"WithReadNoise: device is {self.device!r}; give a Device, as Pcm()")
         if isinstance(self.device, WithReadNoise):
             raise InputError("WithReadNoise: the device already has parts; give all parts in one tuple")
+        if isinstance(self.device, Faulty | Endurance):
+            outer = type(self.device).__name__
+            raise InputError(f"WithReadNoise: noise would move stuck cells; wrap as {outer}(WithReadNoise(...), ...)")
         parts = self.parts
         if not isinstance(parts, tuple) or not parts or not all(isinstance(part, ReadNoise) for part in parts):
             raise ArgumentTypeError(f"WithReadNoise: parts is {parts!r}; give a tuple, as (WhiteNoise(4e-7),)")
+
+    @property
+    def iv(self):
+        return self.device.iv
 
     @property
     def g_min(self):
@@ -253,31 +263,35 @@ class WithReadNoise(Device):
             variance = variance + part.variance(now, _of_part(cells, index), seconds)
         return np.sqrt(variance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells: Cells | None = None):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("WithReadNoise", image_seconds, session_seconds)
         spans = {"image_seconds": image_seconds, "session_seconds": session_seconds}
         population = cells
         if cells is None:
             levels = np.linspace(self.g_min, self.g_max, REFERENCE_CELLS)
             population = self.program(levels, np.random.default_rng(0))
-        fresh, slow, frozen = self._variances(population, seconds, spans)
+        noises = self._noises(population, seconds, spans, cells)
+        split = [sum(variance * getattr(shares, name) for variance, shares in noises) for name in SHARES]
         if cells is None:
-            fresh, slow, frozen = fresh.mean(), slow.mean(), frozen.mean()
-        total = fresh + slow + frozen
+            split = [variance.mean() for variance in split]
+        total = sum(split)
         silent = total == 0  # where nothing is noisy, any split is right
         total = np.where(silent, 1.0, total)
-        shares = (np.where(silent, 1.0, fresh / total), slow / total, frozen / total)
-        return ReadShares(*(map(float, shares) if cells is None else shares))
+        fresh, slow, frozen = np.where(silent, 1.0, split[0] / total), split[1] / total, split[2] / total
+        if cells is None:
+            return ReadShares(float(fresh), float(slow), float(frozen))
+        traps = [(variance * trap.share, trap.occupancy) for variance, shares in noises for trap in shares.traps]
+        return ReadShares(fresh, slow, frozen, tuple(Trap(variance / total, p) for variance, p in traps))
 
-    def _variances(self, cells, seconds, spans):
-        """Fresh, slow and frozen variance of each cell."""
-        now = self.conductance(cells, seconds)
-        noises = [(self.device.read_sigma(cells, seconds) ** 2, self.device.read_shares(seconds, **spans))]
+    def _noises(self, population, seconds, spans, cells):
+        """Variance and split of the device's own noise, and of each part's."""
+        now = self.conductance(population, seconds)
+        own = self.device.read_shares(seconds, **spans, cells=cells)
+        noises = [(self.device.read_sigma(population, seconds) ** 2, own)]
         for index, part in enumerate(self.parts):
-            kept = _of_part(cells, index)
+            kept = _of_part(population, index)
             noises.append((part.variance(now, kept, seconds), part.shares(kept, seconds, **spans)))
-        names = ("fresh", "slow", "frozen")
-        return [sum(variance * getattr(shares, name) for variance, shares in noises) for name in names]
+        return noises
 
 
 def _of_part(cells: Cells, index: int) -> dict[str, np.ndarray]:

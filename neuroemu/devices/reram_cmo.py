@@ -6,12 +6,13 @@ sigma_read = 0.0277 uS log10(G / uS) sqrt(ln((t + t_read) / (2 t_read)))
 """
 
 from dataclasses import dataclass
-from math import log
+from math import log, sqrt
 
 import numpy as np
 
 from .. import _checks
 from . import _parameters
+from ._arrays import by_blocks
 from ._relaxing import RelaxingDevice
 from .base import ReadShares
 
@@ -88,16 +89,17 @@ class RramCmo(RelaxingDevice):
         programming = offset * MICRO + slope * np.asarray(target)
         if seconds == 0:
             return programming
-        return np.hypot(programming, (SPREAD[0] + SPREAD[1] * log(max(seconds, 1.0))) * MICRO)
+        return np.sqrt(programming**2 + ((SPREAD[0] + SPREAD[1] * log(max(seconds, 1.0))) * MICRO) ** 2)
 
     def read_sigma(self, cells, seconds):
         now = self.conductance(cells, seconds)
         gathered = (seconds + self.t_read) / (2 * self.t_read)
         if not self.read_noise or gathered <= 1:  # not one correlation time has passed
             return np.zeros_like(now)
-        return READ * MICRO * np.log10(np.maximum(now / MICRO, 1.0)) * np.sqrt(log(gathered))
+        size = READ * MICRO * sqrt(log(gathered))
+        return by_blocks(lambda g: size * np.log10(np.maximum(g / MICRO, 1.0)), now)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         """1/f between 2 t_read and t + t_read; all fresh when `white`."""
         _parameters.spans("RramCmo", image_seconds, session_seconds, read_seconds=self.t_read)
         if self.white:

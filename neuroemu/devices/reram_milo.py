@@ -8,16 +8,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _checks
-from ..errors import InputError
 from . import _parameters
-from .base import Cells, Device, ReadShares
+from ._arrays import normals, polynomial
+from .base import Cells, CurrentVoltage, Device, ReadShares
 
 MICRO = 1e-6
 HIGHEST_VOLTS = 0.5  # RRAM_Milo.py of CrossSim 3.2.0, the end of the measured I-V curves
 SIGMA = (4.782321, -0.009107)  # uS, uS per uS; the same file, from Fig. 4 of the paper (IGVVA-100)
 SECOND = (0.007063, 0.005711, 0.001541, 0.0001388)  # A/V^2, powers of log10 G; the same file, from Fig. 1
 THIRD = (1.2968e-3, 6.7919e-4, 8.8710e-5)  # A/V^3, likewise
+
+
+@dataclass(frozen=True)
+class MiloCurve(CurrentVoltage):
+    """Second and third coefficient as polynomials of log10(G / S), up to 0.5 V."""
+
+    powers = (2, 3)
+    highest_volts = HIGHEST_VOLTS
+
+    def coefficients(self, conductance):
+        conducting = conductance > 0
+        decade = np.log10(np.where(conducting, conductance, 1.0))
+        return tuple(np.where(conducting, polynomial(decade, powers), 0.0) for powers in (SECOND, THIRD))
 
 
 @dataclass(frozen=True)
@@ -36,9 +48,9 @@ class RramMilo2021(Device):
 
     Notes
     -----
-    The crossbar engine is linear in V and uses G alone; `current` is for circuits and single devices. The I-V rests on
-    curves of 62.5 uS to 110 uS and on the assumption that it is linear at 225 uS. Not modelled: drift and relaxation,
-    read noise (compose with WithReadNoise), temperature.
+    The I-V rests on curves of 62.5 uS to 110 uS and on the assumption that it is linear at 225 uS. In a crossbar it is
+    exact for each row's voltage. Not modelled: drift and relaxation, read noise (compose with WithReadNoise),
+    temperature.
 
     References
     ----------
@@ -49,6 +61,7 @@ class RramMilo2021(Device):
     g_min: float = 50e-6
     g_max: float = 225e-6
     programming_noise: bool = True
+    iv = MiloCurve()
 
     def __post_init__(self):
         _parameters.conductance_range(self, low=50e-6, high=225e-6)
@@ -71,20 +84,11 @@ class RramMilo2021(Device):
         InputError
             A voltage beyond the measured curves, or a negative conductance.
         """
-        g = _checks.finite_array(conductance, who="RramMilo2021", name="conductance", dtype=np.float64)
-        v = _checks.finite_array(voltage, who="RramMilo2021", name="voltage", dtype=np.float64)
-        if v.size and np.abs(v).max() > HIGHEST_VOLTS:
-            raise InputError(f"RramMilo2021: voltage reaches {np.abs(v).max():g} V; measured up to {HIGHEST_VOLTS} V")
-        if g.size and g.min() < 0:
-            raise InputError(f"RramMilo2021: a conductance is {g.min():g} S; give 0 S or more")
-        decade = np.log10(np.where(g > 0, g, 1.0))
-        second = np.where(g > 0, np.polynomial.polynomial.polyval(decade, SECOND), 0.0)
-        third = np.where(g > 0, np.polynomial.polynomial.polyval(decade, THIRD), 0.0)
-        return g * v + second * v**2 + third * v**3
+        return self.iv.current(conductance, voltage)
 
     def program(self, target, generator):
         target = _parameters.target(self, target)
-        noise = self.programming_sigma(target) * generator.standard_normal(target.shape)
+        noise = self.programming_sigma(target) * normals(generator, target.shape)
         return Cells(np.maximum(target + noise, 0.0) if self.programming_noise else target.copy())
 
     def conductance(self, cells, seconds):
@@ -94,6 +98,6 @@ class RramMilo2021(Device):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(self.conductance(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("RramMilo2021", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import _parameters
+from ._arrays import polynomial
 from ._relaxing import RelaxingDevice
 from .base import ReadShares
 
@@ -49,8 +50,8 @@ class WanFit:
         _parameters.positive(self.times[0], who=who, name="times[0]")
         if any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
             raise InputError(f"{who}: times are {self.times}; they must rise")
-        for index, polynomial in enumerate(self.coefficients):
-            _checks.finite_array(polynomial, who=who, name=f"coefficients[{index}]", dtype=np.float64, ndim=1)
+        for index, powers in enumerate(self.coefficients):
+            _checks.finite_array(powers, who=who, name=f"coefficients[{index}]", dtype=np.float64, ndim=1)
 
 
 WAN_AIHWKIT = WanFit(
@@ -125,21 +126,24 @@ class RramWan2022(RelaxingDevice):
         return np.zeros_like(target)
 
     def sigma(self, target, seconds):
-        variances = [self._fitted(target, polynomial) ** 2 for polynomial in self.fit.coefficients]
-        place = np.interp(np.log(max(seconds, self.fit.times[0])), np.log(self.fit.times), np.arange(len(variances)))
-        before = min(int(place), len(variances) - 1)
-        after = min(before + 1, len(variances) - 1)
-        return np.sqrt(variances[before] + (place - before) * (variances[after] - variances[before]))
+        fits = self.fit.coefficients
+        place = np.interp(np.log(max(seconds, self.fit.times[0])), np.log(self.fit.times), np.arange(len(fits)))
+        before = int(place)
+        share = float(place - before)
+        if not share:
+            return self._fitted(target, fits[before])
+        earlier, later = (self._fitted(target, fits[index]) ** 2 for index in (before, before + 1))
+        return np.sqrt(earlier + share * (later - earlier))
 
-    def _fitted(self, target, polynomial):
+    def _fitted(self, target, coefficients):
         reference = self.fit.reference
         argument = np.asarray(target) / (self.g_max if reference else MICRO)
-        sigma = np.polynomial.polynomial.polyval(argument, polynomial)
-        return np.maximum(sigma, 0.0) * MICRO * (self.g_max / reference if reference else 1.0)
+        sigma = np.maximum(polynomial(argument, coefficients), 0.0)
+        return sigma * (MICRO * (self.g_max / reference if reference else 1.0))
 
     def read_sigma(self, cells, seconds):
         return np.zeros_like(self.conductance(cells, seconds))
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("RramWan2022", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)

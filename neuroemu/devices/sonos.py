@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import _parameters
+from ._arrays import by_blocks, polynomial
 from ._relaxing import RelaxingDevice
 from .base import ReadShares
 
@@ -104,17 +105,18 @@ class Sonos(RelaxingDevice):
 
     @staticmethod
     def _drift(current, seconds):
+        if seconds == 0:
+            return np.zeros_like(current)
         days = np.arange(len(DRIFT))
-        polynomial = [np.interp(seconds / DAY, days, column) for column in np.transpose(DRIFT)]
-        return np.polynomial.polynomial.polyval(current, polynomial)
+        return polynomial(current, [float(np.interp(seconds / DAY, days, column)) for column in np.transpose(DRIFT)])
 
     def read_sigma(self, cells, seconds):
         now = self.conductance(cells, seconds)
         if not self.read_noise:
             return np.zeros_like(now)
-        return _saturating(self._nanoamperes(now), *READ) * NANO / self.v_read
+        return by_blocks(lambda g: _saturating(self._nanoamperes(g), *READ) * NANO / self.v_read, now)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         _parameters.spans("Sonos", image_seconds, session_seconds)
         return ReadShares(1.0, 0.0, 0.0)
 

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
-from .base import ReadShares
+from .base import ReadShares, Trap
 from .read_noise import FRESH, ReadNoise
 
 
@@ -49,9 +49,11 @@ class TelegraphNoise(ReadNoise):
 
     Notes
     -----
-    In a crossbar the noise is drawn as normal with this variance; `trace` gives the two-level signal itself. Not
-    modelled: several traps a cell, and the dependence of tau and p on voltage and temperature. The parameters are the
-    user's: no source is assumed.
+    In a crossbar the frozen share has two levels: a trap slower than the session is full or empty throughout; one that
+    switches now and then has them closer, by sqrt(r), where its mean over a session is really spread between them.
+    Fresh and slow shares are drawn as normal, as a column sums many cells and, in time, many switches. `trace` gives
+    the two-level signal itself. Not modelled: several traps a cell, and the dependence of tau and p on voltage and
+    temperature. The parameters are the user's: no source is assumed.
 
     References
     ----------
@@ -92,7 +94,8 @@ class TelegraphNoise(ReadNoise):
             return FRESH
         beyond_image = surviving(image_seconds / kept["tau"])
         frozen = surviving(session_seconds / kept["tau"])
-        return ReadShares(fresh=1 - beyond_image, slow=beyond_image - frozen, frozen=frozen)
+        traps = (Trap(frozen, self.occupancy),)
+        return ReadShares(fresh=1 - beyond_image, slow=beyond_image - frozen, frozen=frozen, traps=traps)
 
     def trace(self, tau, times, generator: np.random.Generator) -> np.ndarray:
         """States s of traps at `times`, exact for any spacing.

@@ -88,7 +88,8 @@ def refuse_spiking(network: Network, who: str):
         )
 
 
-def outputs(network: Network, x: np.ndarray, progress) -> np.ndarray:
+def outputs(network: Network, x: np.ndarray, threads: int, progress) -> np.ndarray:
     """Outputs (1, B, K) float32 of the exact arithmetic that a digital machine does."""
-    run = run_integer if network.quantized else run_float
-    return run(network, x, progress=progress).reshape(1, len(x), -1)
+    if network.quantized:
+        return run_integer(network, x, threads=threads, progress=progress).reshape(1, len(x), -1)
+    return run_float(network, x, progress=progress).reshape(1, len(x), -1)

@@ -139,7 +139,7 @@ class Roofline(Chip):
         largest = max(plan)
         kernels = self._kernels(network, largest)
         return Execution(
-            outputs=_work.outputs(network, x, progress),
+            outputs=_work.outputs(network, x, threads, progress),
             counts=self._counts(network, plan),
             latency=seconds[largest],
             interval=sum(n * seconds[size] for size, n in plan.items()) / len(x),

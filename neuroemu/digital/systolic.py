@@ -128,7 +128,7 @@ class SystolicArray(Chip):
         seconds = {size: sum(c[size] for c in cycles.values()) / self.clock_hz for size in plan}
         largest = max(plan)
         return Execution(
-            outputs=_work.outputs(network, x, progress),
+            outputs=_work.outputs(network, x, threads, progress),
             counts=self._counts(network, products, cycles, plan),
             latency=seconds[largest],
             interval=sum(n * seconds[size] for size, n in plan.items()) / len(x),

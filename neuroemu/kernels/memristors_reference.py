@@ -196,7 +196,7 @@ def integrate(rate, x, dt, low, high):
     out of, and where the rate is 0.
     """
     span = high - low
-    left, slope = np.full(x.shape, dt), rate(x)
+    left, slope = np.full(x.shape, dt, np.float64), rate(x)
     h = np.minimum(left, 0.1 * span / np.maximum(np.abs(slope), 1e-300))
     for count in range(MAX_SUBSTEPS + 1):
         resting = ((x <= low) & (slope <= 0)) | ((x >= high) & (slope >= 0)) | (slope == 0)
@@ -220,7 +220,7 @@ def current(model, parameters, state, voltage, out, *, threads=1):
     out[:] = _current(Model(model), tuple(parameters), np.asarray(state), np.asarray(voltage))
 
 
-def step(model, parameters, state, voltage, dt, states, currents=None, *, threads=1):
+def step(model, parameters, state, voltage, dt, states, currents=None, *, durations=None, threads=1):
     """Fill `states` (T, N) with the states after each step, `currents` (T, N) with the currents at its start.
 
     Parameters
@@ -235,6 +235,8 @@ def step(model, parameters, state, voltage, dt, states, currents=None, *, thread
         Held during each step; one column drives all devices.
     dt : float, seconds
         Length of each step.
+    durations : float64 (N,), seconds, optional
+        Length of each step for each device, in place of dt.
 
     Returns
     -------
@@ -243,6 +245,7 @@ def step(model, parameters, state, voltage, dt, states, currents=None, *, thread
     """
     model, parameters, x, failed = Model(model), tuple(parameters), np.array(state), 0
     low, high = parameters[:2]
+    dt = dt if durations is None else durations
     for t, v in enumerate(np.asarray(voltage)):
         v = np.broadcast_to(v, x.shape)
         if currents is not None:

@@ -58,6 +58,7 @@ def padding(value, who) -> tuple[tuple[int, int], tuple[int, int]]:
     """((top, bottom), (left, right)) of one number or four."""
     if np.ndim(value) == 0:
         value = ((value, value), (value, value))
-    if isinstance(value[0][0], str) or np.shape(value) != (2, 2):
+    pairs = isinstance(value, tuple | list | np.ndarray) and all(np.ndim(row) == 1 and len(row) == 2 for row in value)
+    if not pairs or len(value) != 2 or any(isinstance(v, str) for row in value for v in row):
         raise InputError(f"{who}: padding is {value}; give one number or ((top, bottom), (left, right))")
     return tuple(tuple(_checks.integer(v, who=who, name="padding", low=0, high=1 << 20) for v in row) for row in value)

@@ -4,22 +4,17 @@ The own format is a zip of .npy arrays with a JSON text "header" (stored as byte
 the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
 """
 
-import ast
 import contextlib
 import io
-import json
 import os
-import struct
 import tempfile
-import tokenize
 import zipfile
-import zlib
 from dataclasses import fields
-from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from .. import _archive
 from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
 from . import layers as L
 from ._build import MAX_FILE, in_file, one_line, read_bytes
@@ -28,19 +23,12 @@ from .grids import Grid
 
 FORMAT = "neuroemu network"
 VERSION = 1
-MAX_MEMBERS = 100_000
 
 _LAYERS = {
     kind.__name__: kind
     for kind in vars(L).values()
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in (L.Layer, L.Weighted, L.Pool2d)
 }
-_DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "|b1")
-# What zipfile, zlib, json and numpy raise on damaged or hostile bytes.
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, ValueError, TypeError, KeyError, IndexError,
-    SyntaxError, EOFError, AttributeError, RuntimeError, NotImplementedError, OverflowError, MemoryError, OSError,
-)  # fmt: skip
 
 
 def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
@@ -140,10 +128,7 @@ def _packed(network: Network) -> bytes:
         "grids": {name: _plain(grid, arrays) for name, grid in network.grids.items()},
         "layers": [_described(layer, arrays) for layer in network.layers],
     }
-    text = json.dumps(header, allow_nan=False).encode()
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, header=np.frombuffer(text, np.uint8), **arrays)
-    return buffer.getvalue()
+    return _archive.packed(header, arrays)
 
 
 def _described(layer: L.Layer, arrays) -> dict:
@@ -185,26 +170,14 @@ def read_npz(path: str | Path, *, name: str | None = None) -> Network:
         raise in_file(path, error) from None
     except NeuroemuError as error:  # what the model's own checks say of a damaged file
         raise FileFormatError(f"{path}: {one_line(error, 500)}") from None
-    except (*_DAMAGE, RecursionError) as error:
+    except _archive.DAMAGE as error:
         raise FileFormatError(f"{path}: damaged network file: {one_line(error)}") from None
 
 
 def _unpacked(archive: zipfile.ZipFile, name) -> Network:
-    members = archive.infolist()
-    total = sum(m.file_size for m in members)
-    if len(members) > MAX_MEMBERS or total > MAX_FILE:
-        raise FileFormatError(f"{len(members):,} arrays of {total:,} bytes; up to {MAX_FILE:,} bytes are read")
-    if "header.npy" not in archive.namelist():
-        raise FileFormatError("an .npz file without a header; networks are written by save(network, path)")
-    header = json.loads(_array(archive, "header").tobytes().decode())
-    if header.get("format") != FORMAT or not isinstance(header.get("version"), int):
-        raise FileFormatError(
-            f"an .npz file of format {header.get('format')!r}; networks are written by save(network, path)"
-        )
-    if header["version"] > VERSION:
-        raise UnsupportedError(
-            f"format version {header['version']}; this release reads up to {VERSION}, upgrade neuroemu"
-        )
+    header = _archive.read_header(
+        archive, kind=FORMAT, version=VERSION, most=MAX_FILE, made_by="networks are written by save(network, path)"
+    )
     return Network(
         layers=tuple(_layer(archive, description) for description in header["layers"]),
         input_shape=tuple(header["input_shape"]),
@@ -249,32 +222,9 @@ def _value(archive, value):
         raise FileFormatError(f"damaged network file: unknown value with the keys {sorted(value)!r:.60}")
     key, inner = next(iter(value.items()))
     if key == "array":
-        return _array(archive, _typed(inner, str, "an array's name"))
+        return _archive.read_array(archive, _typed(inner, str, "an array's name"))
     if key == "float":
         return float(inner)
     if key == "grid":
         return Grid(**{field: _value(archive, v) for field, v in inner.items()})
     raise FileFormatError(f"damaged network file: unknown value {key!r:.40}")
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One .npy member, its shape checked against its size before memory is taken."""
-    info = archive.getinfo(f"{name}.npy")
-    with archive.open(info) as file:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise FileFormatError(f"damaged network file: array '{name}' has an unknown .npy version")
-        (length,) = struct.unpack("<H", file.read(2))
-        described = ast.literal_eval(file.read(length).decode("latin1").strip())
-        shape, dtype = described["shape"], described["descr"]
-        if dtype not in _DTYPES or described["fortran_order"] not in (True, False):
-            raise FileFormatError(f"damaged network file: array '{name}' has type {dtype!r:.40}; only numbers are read")
-        if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-            raise FileFormatError(f"damaged network file: array '{name}' has shape {shape!r:.60}")
-        size = prod(shape) * np.dtype(dtype).itemsize
-        if size != info.file_size - 10 - length:
-            raise FileFormatError(f"damaged network file: array '{name}' {shape} needs {size:,} bytes, not what it has")
-        content = file.read(size + 1)
-    if len(content) != size:
-        raise FileFormatError(f"damaged network file: array '{name}' has {len(content):,} bytes of {size:,}")
-    array = np.frombuffer(content, dtype)
-    return array.reshape(shape, order="F" if described["fortran_order"] else "C")

@@ -1,6 +1,8 @@
 """The float32 reference executor: a float Network and inputs in, outputs out. Plain numpy, no emulation."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import singledispatch
 
 import numpy as np
@@ -46,11 +48,12 @@ def run_float(
     return in_batches(lambda part, _: _run_part(network, part), network, x, keep, progress, batch)
 
 
-def in_batches(run_part, network: Network, x, keep, progress, batch):
+def in_batches(run_part, network: Network, x, keep, progress, batch, threads=1):
     """Call `run_part(x_part, first_index) -> {name: array}` over slices of `x` and join what is asked for.
 
     BLAS runs on one thread meanwhile: its bits depend on the number of threads, and its waiting threads would fight
-    those of the compiled kernels.
+    those of the compiled kernels. With several threads the slices are computed side by side; NumPy and the kernels
+    release the interpreter's lock.
     """
     from threadpoolctl import threadpool_limits
 
@@ -60,16 +63,31 @@ def in_batches(run_part, network: Network, x, keep, progress, batch):
     if unknown:
         raise InputError(f"run: no tensors called {unknown}; the network has {', '.join(network.shapes)}")
     collected: dict[str, list] = {name: [] for name in (*keep, network.output)}
-    with threadpool_limits(limits=1, user_api="blas"):
-        for first in range(0, len(x), batch):
-            tensors = run_part(x[first : first + batch], first)
-            for name, parts in collected.items():
-                parts.append(tensors[name])
+    starts = range(0, len(x), batch)
+
+    def wanted(first):
+        tensors = run_part(x[first : first + batch], first)
+        return [tensors[name] for name in collected]
+
+    with threadpool_limits(limits=1, user_api="blas"), _mapper(min(threads, len(starts))) as each:
+        for first, tensors in zip(starts, each(wanted, starts), strict=True):
+            for parts, tensor in zip(collected.values(), tensors, strict=True):
+                parts.append(tensor)
             if progress is not None:
                 progress(network.name, min(first + batch, len(x)), len(x))
     joined = {name: np.concatenate(parts) for name, parts in collected.items()}
     outputs = joined[network.output]
     return (outputs, {name: joined[name] for name in keep}) if keep else outputs
+
+
+@contextmanager
+def _mapper(threads: int):
+    """`map`, or one that works on several threads and gives results in order."""
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
 
 
 def _run_part(network, x):

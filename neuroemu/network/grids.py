@@ -79,8 +79,9 @@ class Grid:
     def __eq__(self, other):
         if not isinstance(other, Grid):
             return NotImplemented
-        same = (self.zero_point, self.bits, self.axis) == (other.zero_point, other.bits, other.axis)
-        return same and np.array_equal(self.scale, other.scale)
+        if (self.zero_point, self.bits, self.axis) != (other.zero_point, other.bits, other.axis):
+            return False
+        return self.scale == other.scale if self.axis is None else np.array_equal(self.scale, other.scale)
 
     def __hash__(self):
         return hash((self.zero_point, self.bits, self.axis))

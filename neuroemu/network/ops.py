@@ -3,31 +3,50 @@
 Arrays are (B, C, H, W) unless said otherwise.
 """
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from math import prod
 
+import numpy as np
+
+from .. import kernels
+from ..kernels import integer_reference
 from . import layers as L
 
-
-def pad_image(x: np.ndarray, padding: L.Padding, value=0) -> np.ndarray:
-    """`x` with `value` around its last two axes."""
-    if padding == ((0, 0), (0, 0)):
-        return x
-    return np.pad(x, ((0, 0), (0, 0), *padding), constant_values=value)
+BLOCK_BYTES = (
+    1 << 22
+)  # of the largest layer of the images worked on at a time: more spills the caches, less gains nothing
+MOST_IMAGES = 1024  # at a time, where layers are tiny
 
 
-def windows(x: np.ndarray, size, stride, padding, dilation=(1, 1), value=0) -> np.ndarray:
-    """All windows of `x` as a read-only view (B, C, H', W', kH, kW)."""
-    reach = tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
-    view = sliding_window_view(pad_image(x, padding, value), reach, axis=(2, 3))
-    return view[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+def images_at_once(network) -> int:
+    """How many images to work on at a time, so that no layer's arrays take more than about BLOCK_BYTES."""
+    return max(1, min(MOST_IMAGES, BLOCK_BYTES // max(_bytes_of(network, layer) for layer in network.layers)))
+
+
+def _bytes_of(network, layer: L.Layer) -> int:
+    """Bytes of a layer's float32 patches and float64 sums for one image, or of its values."""
+    written = prod(network.shapes[layer.name])
+    if not isinstance(layer, L.Weighted):
+        return 4 * (written + sum(prod(network.shapes[name]) for name in layer.inputs))
+    positions = written // layer.weight.shape[0]
+    groups = layer.groups if isinstance(layer, L.Conv2d) else 1
+    return 4 * positions * layer.weight[0].size * groups + 8 * written
 
 
 def patches(layer: L.Conv2d, x: np.ndarray, channels: slice = slice(None)) -> np.ndarray:
     """What each output position of a convolution reads: (B, H'*W', C*kH*kW), channel slowest."""
-    view = windows(x[:, channels], layer.weight.shape[2:], layer.stride, layer.padding, layer.dilation)
-    batch, _, high, wide = view.shape[:4]
-    return np.ascontiguousarray(view.transpose(0, 2, 3, 1, 4, 5)).reshape(batch, high * wide, -1)
+    images = x[:, channels]
+    geometry = {
+        "kernel": layer.weight.shape[2:],
+        "stride": layer.stride,
+        "dilation": layer.dilation,
+        "padding": layer.padding,
+    }
+    if images.dtype != np.float32:
+        return integer_reference.patches(images, **geometry)
+    size = _image_size(layer, x)
+    out = np.empty((len(x), size[0] * size[1], images.shape[1] * prod(layer.weight.shape[2:])), np.float32)
+    kernels.integer.patches(images, out, size=size, **geometry)
+    return out
 
 
 def weighted_sum(layer: L.Weighted, x: np.ndarray, weight: np.ndarray, product=np.matmul) -> np.ndarray:
@@ -53,28 +72,42 @@ def exact_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     A float32 sum is exact while every partial sum stays below 2^24, a float64 sum below 2^53. The bound used is
     K * max|a| * max|b|, so BLAS may add in any order.
     """
-    bound = a.shape[-1] * float(np.abs(a).max(initial=0)) * float(np.abs(b).max(initial=0))
-    if bound < 2**24:
+    if a.shape[-1] * _largest(a) * _largest(b) < 2**24:
         return np.matmul(a, b)
     return np.matmul(a.astype(np.float64), b.astype(np.float64))
 
 
+def _largest(values: np.ndarray) -> float:
+    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
+
+
 def pool_counts(layer: L.AveragePool2d, size: tuple[int, int]) -> np.ndarray:
     """How many values each window averages: (H', W')."""
-    ones = np.ones((1, 1, *size))
     value = 1.0 if layer.count_padding else 0.0
-    return windows(ones, layer.size, layer.stride, layer.padding, value=value).sum(axis=(-2, -1))[0, 0]
+    return pool_sum(layer, np.ones((1, 1, *size)), value=value)[0, 0]
 
 
 def pool_sum(layer: L.Pool2d, x: np.ndarray, value=0, dtype=None) -> np.ndarray:
-    """Sum of each window."""
-    return windows(x, layer.size, layer.stride, layer.padding, value=value).sum(axis=(-2, -1), dtype=dtype)
+    """Sum of each window; padding counts as `value`."""
+    return _pooled(layer, x if dtype is None else x.astype(dtype), value, np.add)
 
 
 def pool_max(layer: L.Pool2d, x: np.ndarray) -> np.ndarray:
     """Largest value of each window; padding never wins."""
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return windows(x, layer.size, layer.stride, layer.padding, value=lowest).max(axis=(-2, -1))
+    return _pooled(layer, x, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min, np.maximum)
+
+
+def _pooled(layer: L.Pool2d, x: np.ndarray, value, combine) -> np.ndarray:
+    """Rows of each window combined, then columns: whole slices at a time, one for each place in the window."""
+    if layer.padding != ((0, 0), (0, 0)):
+        x = np.pad(x, ((0, 0), (0, 0), *layer.padding), constant_values=value)
+    for axis, window, stride in zip((2, 3), layer.size, layer.stride, strict=True):
+        before, end = (slice(None),) * axis, x.shape[axis] - window + 1
+        combined = x[(*before, slice(0, end, stride))].copy()
+        for place in range(1, window):
+            combine(combined, x[(*before, slice(place, end + place, stride))], out=combined)
+        x = combined
+    return x
 
 
 def along_channels(values: np.ndarray, ndim: int) -> np.ndarray:

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from neuroemu import chips, quantize, run, run_integer
 from neuroemu.crossbar import (
     Adc,
+    ColumnAffine,
     CrossbarChip,
     GivenRange,
     IdealAdc,
     IdealDac,
     MinMaxRange,
     MseRange,
+    NoCompensation,
     OffsetColumn,
     PercentileRange,
+    Sar,
 )
 from neuroemu.crossbar.building import build_engine
 from neuroemu.crossbar.sar import code_edges, codes_of
@@ -108,7 +111,7 @@ def test_nonlinearity_follows_the_theory_of_mismatch():
 
 def test_every_converter_has_capacitors_of_its_own():
     net = dense()
-    machine = chip(rows=30, columns=20, adc=Adc(capacitor_mismatch=0.05))
+    machine = chip(rows=30, columns=20, adc=Adc(kind=Sar(0.05)))
     edges = np.concatenate([engine_of(net, machine, trial=t).tables.edges.reshape(80, -1) for t in range(2)])
     assert len(np.unique(edges[:, 126])) == 160  # 2 row tiles x 40 columns x 2 chips: no two alike
     spread = (edges - edges.mean(axis=0))[:, 20:230:30]
@@ -136,14 +139,14 @@ def test_offsets_and_gains_have_the_spread_that_was_asked_for():
 def test_one_static_error_does_not_move_the_others():
     net = dense()
     alone = engine_of(net, chip(adc=Adc(offset_spread=1.0))).tables
-    both = engine_of(net, chip(adc=Adc(offset_spread=1.0, gain_spread=0.02, capacitor_mismatch=0.01))).tables
+    both = engine_of(net, chip(adc=Adc(offset_spread=1.0, gain_spread=0.02, kind=Sar(0.01)))).tables
     np.testing.assert_array_equal(alone.offset, both.offset)
     assert not np.array_equal(alone.step, both.step)
 
 
 def test_static_errors_stay_with_a_chip():
     net, x = dense(), inputs(30)
-    machine = chip(rows=30, columns=16, adc=Adc(offset_spread=2.0, gain_spread=0.05, capacitor_mismatch=0.05))
+    machine = chip(rows=30, columns=16, adc=Adc(offset_spread=2.0, gain_spread=0.05, kind=Sar(0.05)))
     twice = run(net, machine, np.concatenate([x, x]), seed=4, trials=2)
     np.testing.assert_array_equal(twice.trial_outputs[:, :30], twice.trial_outputs[:, 30:])
     assert not np.array_equal(*twice.trial_outputs)
@@ -156,7 +159,7 @@ def test_codes_from_edges_equal_codes_of_the_kernel(rows):
     """With all but perfect capacitors the look-up gives what the kernel's own rounding gives, clips included."""
     net, x = dense(), inputs(200)
     plain = chip(rows=rows, columns=16, adc=Adc(bits=7, range=PercentileRange(90.0)))
-    looked_up = replace(plain, adc=replace(plain.adc, capacitor_mismatch=1e-9))
+    looked_up = replace(plain, adc=replace(plain.adc, kind=Sar(1e-9)))
     expected, found = run(net, plain, x), run(net, looked_up, x)
     assert (found.outputs != expected.outputs).mean() < 0.002  # sums within 2^-20 of half a step
     clips = expected.counts.total("adc_clip")
@@ -169,7 +172,7 @@ def test_noise_is_the_same_in_front_of_edges():
     spread = []
     for mismatch in (0.0, 1e-9):
         machine = chip(rows=20, device=HermesPcm(programming_noise=False), image_seconds=1e3, session_seconds=1e4)
-        engine = engine_of(net, replace(machine, adc=Adc(bits=10, noise=1.5, capacitor_mismatch=mismatch)))
+        engine = engine_of(net, replace(machine, adc=Adc(bits=10, noise=1.5, kind=Sar(mismatch))))
         spread.append(engine.read(x, 0).std(axis=0))
     np.testing.assert_allclose(spread[0], spread[1], rtol=0.06)
 
@@ -180,7 +183,7 @@ def test_affine_compensation_takes_offset_and_gain_out():
     bad = chip(adc=Adc(bits=10, offset_spread=20.0, gain_spread=0.05))
     good = run(net, replace(bad, adc=Adc(bits=10)), x).outputs - reference
     raw = run(net, bad, x).outputs - reference
-    repaired = run(net, replace(bad, compensation="affine"), x).outputs - reference
+    repaired = run(net, replace(bad, compensation=ColumnAffine()), x).outputs - reference
     assert raw.std() > 4 * good.std() and repaired.std() < 1.5 * good.std()
 
 
@@ -188,7 +191,7 @@ def test_mismatch_adds_its_nonlinearity_to_the_rounding_error():
     """The INL's s sqrt(k (2^n - k) / 2^n) at the codes in use, beside 1 / sqrt(12)."""
     net = dense(columns=100)
     x = inputs(400) * np.float32(255)
-    engine = engine_of(net, chip(adc=Adc(bits=10, range=MinMaxRange("column"), capacitor_mismatch=0.05)))
+    engine = engine_of(net, chip(adc=Adc(bits=10, range=MinMaxRange("column"), kind=Sar(0.05))))
     steps = (x @ engine.layout.levels) / engine.tables.back[0]
     error = engine.read(x[:, None], 0)[:, 0] / engine.tables.back[0] - steps
     inside, k = np.abs(steps) < 500, steps + 512  # inputs may go beyond the samples
@@ -242,7 +245,9 @@ def test_ranges_come_from_samples_and_not_from_the_run():
 def test_conversions_of_the_calibration_are_not_counted():
     net, x = dense(), inputs(10)
     narrow = Adc(range=GivenRange(1e-12))
-    plain, fitted = (run(net, chip(adc=narrow, compensation=mode), x).counts for mode in ("none", "affine"))
+    plain, fitted = (
+        run(net, chip(adc=narrow, compensation=mode), x).counts for mode in (NoCompensation(), ColumnAffine())
+    )
     assert 0 < fitted.total("adc_clip") == plain.total("adc_clip") <= plain.total("adc_conversion") == 400
 
 
@@ -275,8 +280,11 @@ def test_currents_of_one_sign_use_all_codes():
         (lambda: MinMaxRange(scope="row"), "choose from"),
         (lambda: Adc(offset_spread=-1.0), "offset_spread"),
         (lambda: Adc(gain_spread=0.5), "0.0 to 0.2"),
-        (lambda: Adc(capacitor_mismatch=0.5), "capacitor_mismatch"),
-        (lambda: Adc(bits=13, capacitor_mismatch=0.01), "bits is 13; allowed: 2 to 12"),
+        (lambda: Adc(kind=Sar(0.5)), "capacitor_mismatch"),
+        (
+            lambda: Adc(bits=13, kind=Sar(0.01)),
+            "bits is 13; Sar keeps a table of 2.bits edges for each converter, allowed: 2 to 12",
+        ),
     ],
 )
 def test_bad_settings(make, says):

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from neuroemu import chips, datasets, plot, prune, quantize
-from neuroemu.crossbar import Adc, Dac, GivenRange, IdealAdc, IdealDac, ideal, noise_budget
+from neuroemu.crossbar import (
+    Adc,
+    Dac,
+    GivenRange,
+    IdealAdc,
+    IdealDac,
+    NoCompensation,
+    ideal,
+    noise_budget,
+)
 from neuroemu.devices import Generic, HermesPcm, Ideal
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Dense, sequential
@@ -57,12 +66,12 @@ def test_programming_error_of_a_known_cell():
     sigma = 0.4e-6
     device = Generic(g_min=5e-6, g_max=25e-6, noise=NormalNoise(sigma))
     chip = replace(chips.HERMES, device=device, adc=IdealAdc(), dac=IdealDac(), seconds=0.0)
-    row = noise_budget(q, chip, x, trials=5).errors["fc"]
+    row = noise_budget(q, chip, x, trials=30).errors["fc"]  # 64 columns, nearly one direction of x: within 1.6 %
     codes = q.grids["input"].encode(x).astype(float) - q.grids["input"].zero_point
     exact = codes @ q.layer("fc").weight.T.astype(float)
     step = 20e-6 / 127
     expected = np.sqrt(2 * (codes**2).sum(axis=1).mean()) * sigma / step / np.sqrt((exact**2).mean())
-    assert row["programming"] == pytest.approx(expected, rel=0.05)
+    assert row["programming"] == pytest.approx(expected, rel=0.06)
     assert row["together"] == row["programming"]
 
 
@@ -71,7 +80,7 @@ def test_adc_error_is_that_of_rounding(network, images):
     unit = 0.2 / 255 * 25e-6 / 127
     step = 700.0
     adc = Adc(bits=12, range=GivenRange(unit * step * (2**11 - 1)))
-    chip = replace(chips.HERMES, device=Ideal(), dac=IdealDac(), adc=adc, compensation="none")
+    chip = replace(chips.HERMES, device=Ideal(), dac=IdealDac(), adc=adc, compensation=NoCompensation())
     one_row_tile = noise_budget(network, chip, images, trials=1).errors["conv2"]["ADC"]
     from neuroemu.network import run_integer
     from neuroemu.network.integer import exact_multiply

@@ -13,14 +13,17 @@ from neuroemu.crossbar import (
     Amplitude,
     BitSerial,
     BitSliced,
+    ColumnAffine,
     CrossbarChip,
     Dac,
     DifferentialPair,
     GivenRange,
     IdealAdc,
     IdealDac,
+    NoCompensation,
     OffsetColumn,
     PulseWidth,
+    Sar,
 )
 from neuroemu.crossbar.building import build_engine
 from neuroemu.devices import Cells, Device, HermesPcm, Ideal, ReadShares
@@ -46,7 +49,7 @@ class Noisy(Device):
     def read_sigma(self, cells, seconds):
         return np.full_like(cells.conductance, self.sigma)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(**{name: float(name == self.share) for name in ("fresh", "slow", "frozen")})
 
 
@@ -130,7 +133,7 @@ def test_one_bit_cells_and_planes_need_few_adc_bits():
 
 def test_pulse_width_gives_the_same_sums():
     net, x = conv(), inputs(20, 4, 6, 6)
-    noisy = chip(device=HermesPcm(), dac=Dac(), adc=Adc(), seconds=3600.0, compensation="affine")
+    noisy = chip(device=HermesPcm(), dac=Dac(), adc=Adc(), seconds=3600.0, compensation=ColumnAffine())
     found = run(net, replace(noisy, inputs=PulseWidth()), x, seed=2).outputs
     np.testing.assert_array_equal(found, run(net, noisy, x, seed=2).outputs)
 
@@ -179,8 +182,8 @@ def test_all_ones_understate_white_noise_by_the_known_factor():
 def test_a_dense_layer_with_planes_keeps_its_slow_noise_apart():
     """Read in planes, a Dense input is read more than once: slow noise may not be merged into the fresh share."""
     net = dense()
-    assert not engine_of(net, chip(device=Noisy("slow"))).parts[0].packed.has_slow_noise
-    assert engine_of(net, chip(device=Noisy("slow"), inputs=BitSerial())).parts[0].packed.has_slow_noise
+    assert not engine_of(net, chip(device=Noisy("slow"))).part.packed.has_slow_noise
+    assert engine_of(net, chip(device=Noisy("slow"), inputs=BitSerial())).part.packed.has_slow_noise
 
 
 def test_counts_and_times_multiply_by_the_planes():
@@ -219,7 +222,7 @@ def test_ranges_and_compensation_are_those_of_planes():
     )
     before, after = (
         (run(net, replace(aged, compensation=mode), x, trials=3).trial_outputs - reference).std()
-        for mode in ("none", "affine")
+        for mode in (NoCompensation(), ColumnAffine())
     )
     assert after < 0.5 * before
 
@@ -229,7 +232,8 @@ def test_same_bits_for_any_threads_and_batches(mapping):
     net, x = conv(), inputs(60, 4, 6, 6)
     noisy = chip(
         rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, inputs=BitSerial(2), dac=Dac(),
-        compensation="affine", adc=Adc(bits=8, noise=0.3, offset_spread=1.0, gain_spread=0.02, capacitor_mismatch=0.03),
+        compensation=ColumnAffine(),
+        adc=Adc(bits=8, noise=0.3, offset_spread=1.0, gain_spread=0.02, kind=Sar(0.03)),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
     np.testing.assert_array_equal(whole, run(net, noisy, x, seed=2, threads=2).outputs)

@@ -12,13 +12,17 @@ from neuroemu.crossbar import (
     Adc,
     Averaged,
     BitSliced,
+    ColumnAffine,
+    ColumnGain,
     CrossbarChip,
     DifferentialPair,
     GivenRange,
     IdealAdc,
     IdealDac,
     MinMaxRange,
+    NoCompensation,
     OffsetColumn,
+    Significance,
     ideal,
 )
 from neuroemu.crossbar.building import build_engine
@@ -31,8 +35,13 @@ MAPPINGS = [
     DifferentialPair(sided="two"),
     OffsetColumn(),
     *(BitSliced(b) for b in (1, 2, 3, 7)),
+    DifferentialPair(scaling="column"),
+    OffsetColumn(scaling="column"),
+    Significance(),
+    Significance((1, 3, 7), correct=True),
     Averaged(3),
     Averaged(2, OffsetColumn()),
+    Averaged(2, Significance(correct=True)),
     Averaged(2, BitSliced(4)),
 ]
 each_mapping = pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
@@ -57,7 +66,7 @@ class Fuzzy(Device):
     def read_sigma(self, cells, seconds):
         return np.full_like(cells.conductance, self.reading)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(1.0, 0.0, 0.0)
 
 
@@ -103,7 +112,7 @@ def held(engine):
 
 @each_mapping
 @settings(max_examples=12, deadline=None)
-@given(st.integers(1, 40), st.integers(2, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
+@given(st.integers(1, 40), st.integers(3, 16), st.sampled_from([1, 2]), st.sampled_from([3, 4, 8]), st.integers(0, 50))
 def test_ideal_parts_equal_the_integer_reference(mapping, rows, columns, groups, bits, seed):
     net, x = small_net(seed, groups, bits), inputs(5, 4, 6, 6, seed=seed)
     result = run(net, chip(rows=rows, columns=columns, mapping=mapping), x, threads=1)
@@ -154,6 +163,8 @@ def test_targets_stay_in_the_range_and_mean_the_weights(mapping):
         (BitSliced(7), 127 * np.sqrt(2)),
         (BitSliced(4), 15 * np.sqrt(2 * (1 + 16**2))),  # an error of slice s weighs 2^(4 s)
         (BitSliced(2), 3 * np.sqrt(2 * (1 + 4**2 + 16**2 + 64**2))),
+        (Significance((1, 8)), 15 * np.sqrt(2 * (1 + 8**2))),
+        (Significance((1, 4, 16)), 7 * np.sqrt(2 * (1 + 4**2 + 16**2))),  # 7 is 127 / 21, rounded up
         (BitSliced(1), np.sqrt(2 * (4**7 - 1) / 3)),
         (Averaged(4), 127 * np.sqrt(2) / 2),
         (Averaged(9), 127 * np.sqrt(2) / 3),
@@ -232,7 +243,7 @@ def test_slices_of_empty_digits_are_not_allocated():
 @each_mapping
 def test_a_layer_without_weights_reads_nothing(mapping):
     net, x = prune(dense(), density=0.0), inputs(10, 50)
-    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation="affine")
+    machine = chip(mapping=mapping, adc=Adc(noise=1.0), compensation=ColumnAffine())
     assert place(net, machine).sites == ()
     result = run(net, machine, x)
     np.testing.assert_array_equal(result.outputs, run_integer(net, x))
@@ -267,7 +278,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
     aged = {"device": HermesPcm(), "seconds": 1e6, "mapping": mapping, "adc": Adc(bits=12)}
     before, after = (
         (run(net, chip(compensation=mode, **aged), x, trials=3).trial_outputs - reference).std()
-        for mode in ("none", "affine")
+        for mode in (NoCompensation(), ColumnAffine())
     )
     assert after < (0.9 if mapping.one_signed else 0.6) * before
 
@@ -276,7 +287,7 @@ def test_compensation_repairs_aged_cells_in_every_mapping(mapping):
 def test_same_bits_for_any_threads_and_batches(mapping):
     net, x = dense(), inputs(60, 50)
     noisy = chip(
-        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation="column",
+        rows=20, columns=24, device=HermesPcm(), seconds=3600.0, mapping=mapping, compensation=ColumnGain(),
         adc=Adc(bits=8, noise=0.3, offset_spread=1.0),
     )  # fmt: skip
     whole = run(net, noisy, x, seed=2, threads=1).outputs
@@ -294,6 +305,8 @@ def test_bad_settings():
         Averaged(1)
     with pytest.raises(InputError, match="product of both"):
         Averaged(2, Averaged(2))
+    with pytest.raises(InputError, match="choose from 'layer', 'column'"):
+        OffsetColumn(scaling="row")
     for make in (lambda: BitSliced(2.0), lambda: Averaged(2, "pair"), lambda: chip(mapping="pair")):
         with pytest.raises(ArgumentTypeError):
             make()

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from neuroemu.devices import HermesPcm, Ideal, Pcm, stick
+from neuroemu.devices import Generic, HermesPcm, Ideal, NormalNoise, Pcm, RramCmo, RramWan2022, Sonos, _arrays, stick
 from neuroemu.errors import InputError
 
 MICRO = 1e-6
@@ -32,6 +33,48 @@ def test_drawn_cells_follow_the_statistics(device):
     mu, spread = device.drift_statistics(np.array(0.6))
     assert cells.drift_exponent.mean() == pytest.approx(mu, rel=0.01)
     assert cells.drift_exponent.std() == pytest.approx(spread, rel=0.02)
+
+
+@pytest.mark.parametrize("device", [Pcm(), HermesPcm(), HermesPcm(devices=1)])
+@pytest.mark.parametrize("level", [0.02, 0.6])
+def test_a_million_cells_are_distributed_as_the_equations_say(device, level):
+    target = np.full(1_000_000, level * device.g_max)
+    cells = device.program(target, np.random.default_rng(11))
+    sound = cells.conductance > 0  # the normal is cut at 0
+    law = stats.norm(target[0], device.programming_sigma(np.array(level)))
+    assert 1 - sound.mean() == pytest.approx(law.cdf(0), abs=2e-3)
+    cut = stats.truncnorm(-law.mean() / law.std(), np.inf, law.mean(), law.std())
+    assert stats.kstest(cells.conductance[sound], cut.cdf).pvalue > 1e-3
+    cells = replace(device, programming_noise=False).program(target, np.random.default_rng(12))
+    mu, spread = (float(value) for value in device.drift_statistics(np.array(level)))
+    assert stats.kstest(cells.drift_exponent, stats.foldnorm(mu / spread, scale=spread).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("device", [Pcm(), RramWan2022(), Generic(noise=NormalNoise(1e-6), drift_spread=0.01)])
+def test_draws_of_a_cell_are_independent_of_its_other_draws_and_of_other_cells(device):
+    targets = np.full((2, 400, 500), 0.6 * device.g_max)
+    generator = np.random.default_rng(13)
+    first, second = device.program(targets, generator), device.program(targets, generator)
+    other = first.drift_exponent if np.ndim(first.drift_exponent) else first.state["relaxation"]
+    neighbour, partner = np.roll(first.conductance, 1, axis=2), first.conductance[::-1]
+    rows = [array.ravel() for array in (first.conductance, second.conductance, other, neighbour, partner)]
+    correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
+    assert np.abs(correlation).max() < 5 / np.sqrt(targets.size / 2)
+
+
+@pytest.mark.parametrize("device", [Pcm(), HermesPcm(), RramWan2022(), RramCmo(), Sonos()])
+def test_blocks_and_shapes_do_not_change_a_bit(device, monkeypatch):
+    targets = np.linspace(device.g_min, device.g_max, 3 * 50 * 7)
+    read = []
+    for block, shape in ((1 << 15, (-1,)), (64, (3, 50, 7)), (1000, (2, 75, 7)), (1 << 15, (7, 150))):
+        monkeypatch.setattr(_arrays, "BLOCK", block)
+        cells = device.program(targets.reshape(shape), np.random.default_rng(14))
+        read.append((device.conductance(cells, 3600.0).ravel(), device.read_sigma(cells, 3600.0).ravel()))
+    for now, sigma in read[1:]:
+        np.testing.assert_array_equal(now, read[0][0])
+        np.testing.assert_array_equal(sigma, read[0][1])
+    turned = device.program(targets.reshape(50, 21).T, np.random.default_rng(14))  # not contiguous
+    assert turned.conductance.shape == (21, 50) == device.conductance(turned, 1.0).shape
 
 
 def test_drift_is_a_power_law_of_absolute_time():

@@ -7,7 +7,11 @@ import pytest
 
 import neuroemu as ne
 from neuroemu import chips, datasets
+from neuroemu.crossbar import Averaged, DifferentialPair, OffsetColumn
+from neuroemu.crossbar.mapping import Tile
+from neuroemu.crossbar.programming import program
 from neuroemu.devices import (
+    Endurance,
     Generic,
     HermesPcm,
     Ideal,
@@ -22,7 +26,8 @@ from neuroemu.devices import (
     WhiteNoise,
     WithReadNoise,
 )
-from neuroemu.devices.faults import Fault, Faulty, fault_map
+from neuroemu.devices.fault_maps import Fault, fault_map
+from neuroemu.devices.faults import Faulty
 from neuroemu.devices.verified import WriteVerified
 from neuroemu.errors import ArgumentTypeError, InputError
 
@@ -57,6 +62,23 @@ def test_lines_are_open_as_a_whole():
     assert rows.sum() == pytest.approx(200, abs=4 * np.sqrt(2000 * 0.1 * 0.9))
     assert columns.sum() == pytest.approx(60, abs=4 * np.sqrt(1500 * 0.04 * 0.96))
     assert np.mean(codes[~opened] == Fault.ON) == pytest.approx(0.3, abs=0.002)
+
+
+def test_polarities_share_their_rows_and_not_their_columns():
+    codes = fault_map((2, 3, 1000, 800), rng(1), stuck_on=0.05, open_rows=0.1, open_columns=0.1)
+    opened = codes == Fault.OPEN
+    rows, columns = opened.all(axis=(0, 1, 3)), opened.all(axis=2)
+    np.testing.assert_array_equal(opened, rows[:, None] | columns[:, :, None, :])
+    np.testing.assert_array_equal(columns[:, 0], columns[:, 2])  # devices in parallel hang on one bit line
+    assert rows.sum() == pytest.approx(100, abs=4 * np.sqrt(1000 * 0.1 * 0.9))
+    assert np.mean(columns[0, 0] & columns[1, 0]) == pytest.approx(0.01, abs=0.014)  # drawn apart
+    assert np.mean(codes[0] == codes[1]) < 0.99
+
+
+def test_clusters_fill_each_array():
+    codes = fault_map((2, 300, 300), rng(2), stuck_off=0.1, cluster_size=9.0) == Fault.OFF
+    np.testing.assert_allclose(codes.mean(axis=(1, 2)), 0.1, atol=0.02)
+    assert np.mean(codes[0] & codes[1]) == pytest.approx(0.01, abs=0.005)
 
 
 @pytest.mark.parametrize("size", [2.0, 9.0, 30.0])
@@ -140,8 +162,24 @@ def test_no_faults_are_no_change_and_the_share_does_not_touch_the_programming():
 def next_after(targets):
     generator = rng(6)
     Pcm().program(targets, generator)
-    generator.integers(1 << 63)
     return generator.random()
+
+
+def test_a_chip_keeps_its_faults_when_it_is_programmed_again():
+    """Write-verify draws another number of pulses for other weights; the faults of a tile stay."""
+    noisy = Generic(noise=NormalNoise(1e-6))
+    device = Endurance(WriteVerified(noisy, 0.5e-6), 1e6, 1.5, 1e6, stuck_on=1.0)
+    device = Faulty(device, stuck_on=0.1, open_columns=0.05, spare_columns=2)
+    tile = Tile(slice(0, 40), slice(0, 30), 0)
+    codes, worn = [], []
+    for seed, trial in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        levels = rng(len(codes)).integers(-127, 128, (40, 30)).astype(np.float32)
+        (held,) = program(levels, [tile], 127, device, mapping=DifferentialPair(), seed=seed, trial=trial, layer=0)
+        codes.append(held.cells.state["fault"])
+        worn.append(held.cells.state["worn"])
+    for found in (codes, worn):
+        np.testing.assert_array_equal(found[0], found[1])
+        assert not np.array_equal(found[0], found[2]) and not np.array_equal(found[0], found[3])
 
 
 def test_same_seed_same_faults_and_pairs_differ():
@@ -190,7 +228,7 @@ def test_bad_devices_shapes_and_cells_are_refused():
         with pytest.raises(ArgumentTypeError, match="stuck_at"):
             Faulty(Pcm(), stuck_at=bad)
     for lines in ({"open_rows": 0.1}, {"open_columns": 0.1}, {"stuck_on": 0.1, "cluster_size": 2.0}):
-        with pytest.raises(InputError, match=r"\(R, C\)"):
+        with pytest.raises(InputError, match=r"R, C\)"):
             Faulty(Pcm(), **lines).program(np.zeros(5), rng())
     with pytest.raises(InputError, match="program them with this Faulty"):
         Faulty(Pcm()).conductance(Pcm().program(np.zeros(5), rng()), 1.0)
@@ -217,3 +255,18 @@ def test_accuracy_falls_with_the_share_of_stuck_cells():
     assert none > some > many
     assert none > 0.97 and many < 0.7
     assert accuracy(open_rows=0.5) < 0.9
+
+
+def test_a_row_broken_in_a_crossbar_is_broken_in_both_polarities():
+    levels = rng(1).integers(-127, 128, (60, 40)).astype(np.float32)
+    tile = Tile(slice(0, 60), slice(0, 40), 0)
+    faulty = Faulty(Ideal(), open_rows=0.2, open_columns=0.1)
+    for mapping, polarities in ((DifferentialPair(), 2), (Averaged(3), 2), (OffsetColumn(), 1)):
+        levels = np.abs(levels) if polarities == 1 else levels
+        (held,) = program(levels, [tile], 127, faulty, mapping=mapping, seed=0, trial=0, layer=0)
+        codes = held.cells.state["fault"]
+        assert len(codes) == polarities and codes.shape[-2:] == (60, 40)
+        open_rows = (codes == Fault.OPEN).reshape(-1, 60, 40).all(axis=(0, 2))
+        assert 0 < open_rows.sum() < 60
+        assert not held.cells.conductance[..., open_rows, :].any() and (held.minus is None) == (polarities == 1)
+        np.testing.assert_array_equal(held.plus.state["fault"], codes[0])

@@ -97,6 +97,15 @@ def test_only_noise_faster_than_the_verify_read_is_in_it():
         assert noise.std() == pytest.approx(expected, rel=0.01, abs=1e-20)
 
 
+def test_a_slow_trap_is_not_in_the_verify_read():
+    """Each cell's noise is split by its own time constant."""
+    device = WithReadNoise(Ideal(), (TelegraphNoise(0.1, fastest=1e-9, slowest=1e9),))
+    cells = device.program(middle(), rng(1))
+    noise = WriteVerified(device, 1e-6).verify(cells, rng(2)) - cells.conductance
+    fast, slow = cells.state["0.tau"] < 1e-8, cells.state["0.tau"] > 1e-1
+    assert noise[fast].std() == pytest.approx(0.05 * MIDDLE, rel=0.03) and noise[slow].std() < 1e-3 * MIDDLE
+
+
 @pytest.mark.parametrize("device", [NOISY, Pcm(), HermesPcm(), RramWan2022(), RramCmo(), Sonos(), Ideal()])
 def test_one_pulse_is_the_device_itself(device):
     targets = np.linspace(device.g_min, device.g_max, 999).reshape(27, 37)
@@ -223,7 +232,7 @@ class Stubborn(Device):
     def read_sigma(self, cells, seconds):
         return np.zeros_like(cells.conductance)
 
-    def read_shares(self, seconds, *, image_seconds, session_seconds):
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
         return ReadShares(1.0, 0.0, 0.0)
 
 

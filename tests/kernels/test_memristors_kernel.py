@@ -103,6 +103,25 @@ def test_builds_threads_and_pieces_have_the_same_bits(name):
         np.testing.assert_array_equal(one, np.array(whole)[:, :, alone])
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_each_device_may_have_a_step_of_its_own(name):
+    model, dt = MODELS[name]
+    rng = np.random.default_rng(4)
+    state, voltage = inputs(model, rng, 37, 3)
+    durations = dt * 10 ** rng.uniform(-2, 1, 37)
+    durations[5] = 0.0
+    own = [run(module, model, state, voltage, 1e9, durations=durations) for module in MODULES]
+    close(model, own[0], run(reference, model, state, voltage, 1e9, durations=durations))
+    for other in own[1:]:
+        np.testing.assert_array_equal(other, own[0])
+    np.testing.assert_array_equal(own[0][0][:, 5], state[5])
+    for device in (0, 5, 36):
+        alone = (state[[device]], np.ascontiguousarray(voltage[:, [device]]), float(durations[device]))
+        close(model, run(MODULES[0], model, *alone), (own[0][0][:, [device]], own[0][1][:, [device]]))
+    with pytest.raises(ValueError, match="durations"):
+        run(MODULES[0], model, state, voltage, dt, durations=durations[:-1])
+
+
 @pytest.mark.parametrize("module", MODULES, ids=BUILDS)
 def test_elementary_functions(module):
     """exp, expm1, sinh, log and powers of the kernel, through models that are nothing else, within 1e-14."""

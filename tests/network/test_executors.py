@@ -1,5 +1,7 @@
 """The two reference executors against plain loops, and the properties that the substrates rely on."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from neuroemu.network import (
     MaxPool2d,
     Network,
     Softmax,
+    ops,
     run_float,
     run_integer,
     sequential,
@@ -157,6 +160,35 @@ def test_batches_do_not_change_results():
     net = quantized_conv(np.random.default_rng(1))
     x = np.random.default_rng(2).normal(0, 1, (9, 6, 5, 5))
     np.testing.assert_array_equal(run_integer(net, x, batch=2), run_integer(net, x, batch=100))
+
+
+def test_threads_do_not_change_results():
+    net = quantized_conv(np.random.default_rng(1))
+    x = np.random.default_rng(2).normal(0, 1, (23, 6, 5, 5))
+    want, kept = run_integer(net, x, keep=["input"])
+    seen = []
+    got, same = run_integer(net, x, keep=["input"], batch=2, threads=3, progress=lambda *state: seen.append(state))
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(same["input"], kept["input"])
+    assert seen == [("network", min(n, 23), 23) for n in range(2, 25, 2)]
+    with pytest.raises(ZeroDivisionError):  # what goes wrong in a thread is raised by the call
+        run_integer(net, x, batch=2, threads=3, multiply=lambda *_: 1 / 0)
+
+
+def test_memory_is_bounded_by_bytes_not_by_images():
+    """The patches of one image take 1.8 MB: those of all images at once would take 120 MB."""
+    random = np.random.default_rng(0)
+    weight = random.integers(-9, 10, (2, 8, 7, 7)).astype(np.int8)
+    layer = Conv2d(name="conv", weight=weight, weight_grid=Grid(0.1), padding=3)
+    net = Network(layers=(layer,), input_shape=(8, 34, 34), grids={"input": Grid(0.1), "conv": Grid(1.0)})
+    x = random.normal(0, 1, (64, 8, 34, 34)).astype(np.float32)
+    expected = run_integer(net, x, batch=5)
+    tracemalloc.start()
+    got = run_integer(net, x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(got, expected)
+    assert peak < 4 * ops.BLOCK_BYTES
 
 
 def test_executors_refuse_the_other_kind():

@@ -83,12 +83,19 @@ class Memristor(ABC):
     def step(self, state, voltage, dt, *, threads=None) -> np.ndarray:
         """States after the voltage was held for `dt` seconds; arguments and errors as in `current`.
 
+        `dt` is one number, or an array that broadcasts with the states: each device's own.
+
         Raises
         ------
         InputError
             Also if a device needs more than 20,000 substeps: hold the voltage for a shorter time.
         """
+        if np.ndim(dt):
+            dt = _checks.finite_array(dt, who=type(self).__name__, name="dt", dtype=np.float64)
+            state = np.broadcast_to(state, np.broadcast_shapes(np.shape(state), dt.shape))
         shape, x, v = self._arrays(state, np.asarray(voltage)[np.newaxis])
+        if np.ndim(dt):
+            dt = np.ascontiguousarray(np.broadcast_to(dt, shape)).reshape(-1)
         return self._advance(x, v, dt, None, threads)[0].reshape(shape)[()]
 
     def conductance(self, state, voltage=0.1) -> np.ndarray:
@@ -145,16 +152,20 @@ class Memristor(ABC):
         return shape, x, np.ascontiguousarray(np.broadcast_to(_lift(v, len(shape)), (len(v), *shape))).reshape(-1, n)
 
     def _advance(self, x, v, dt, currents, threads):
-        """States (T, N) after each of the T rows of voltages; fills `currents` unless it is None."""
-        name = type(self).__name__
-        dt = _checks.real(dt, who=name, name="dt", low=0.0)
+        """States (T, N) after each of the T rows of voltages, dt one number or (N,); fills `currents` unless None."""
+        name, each = type(self).__name__, np.ndim(dt) > 0
+        longest = float(np.max(dt, initial=0.0)) if each else _checks.real(dt, who=name, name="dt", low=0.0)
+        if each and np.min(dt, initial=0.0) < 0:
+            raise InputError(f"{name}: a dt is {np.min(dt):g} s; give 0 s or more")
         states = np.empty((len(v), x.size))
         model, parameters = self._kernel()
         if kernels.memristors.step(
-            model, np.array(parameters), x, v, dt, states, currents, threads=self._threads(threads)
-        ):
+            model, np.array(parameters), x, v, longest, states, currents, durations=dt if each else None,
+            threads=self._threads(threads),
+        ):  # fmt: skip
             raise InputError(
-                f"{name}: dt {dt:.4g} s is too coarse: a device needs more than {MAX_SUBSTEPS:,} substeps; lower dt"
+                f"{name}: dt {longest:.4g} s is too coarse: a device needs more than {MAX_SUBSTEPS:,} substeps; lower "
+                "dt"
             )
         return states
 

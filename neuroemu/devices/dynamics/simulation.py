@@ -17,8 +17,8 @@ def simulate(model, voltage, dt, state, *, largest_move=0.25, threads=None):
     voltage : array (T, ...), volts
         (T,) drives all devices alike; the axes behind the first broadcast with the state: (T, R, C) drives each device
         of an array, (T, R, 1) its rows.
-    dt : float, seconds
-        How long each voltage is held, as by a DAC.
+    dt : float, or array of the state's shape, seconds
+        How long each voltage is held, as by a DAC; an array gives each device its own.
     state : array (...), in the model's `state_unit`
         `model.initial_state((R, C))`, or what an earlier call returned last.
     largest_move : float, 0 to 1
@@ -52,6 +52,9 @@ def simulate(model, voltage, dt, state, *, largest_move=0.25, threads=None):
     if voltage.ndim == 0:
         raise InputError("simulate: voltage is one number; give an array whose first axis is time")
     shape, x, v = model._arrays(state, voltage)
+    if np.ndim(dt):
+        dt = _checks.finite_array(dt, who="simulate", name="dt", dtype=np.float64)
+        dt = np.ascontiguousarray(np.broadcast_to(dt, shape)).reshape(-1)
     currents = np.empty((len(v), x.size))
     states = np.concatenate([x[np.newaxis], model._advance(x, v, dt, currents, threads)])
     low, high = model.state_range

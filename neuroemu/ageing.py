@@ -1,0 +1,89 @@
+"""ageing: accuracy of one crossbar chip against the time since it was programmed, for one or several compensations."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from . import _checks
+from .crossbar import Compensation, CrossbarChip
+from .errors import ArgumentTypeError, InputError
+from .network.graph import Network
+from .sweeps import Sweep, sweep
+
+MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86400.0, 31_557_600.0  # s; a Julian year of 365.25 days
+AGES = (1.0, MINUTE, HOUR, DAY, YEAR / 12, YEAR, 10 * YEAR)  # s after programming
+
+
+def ageing(
+    network: Network,
+    chip: CrossbarChip,
+    x: np.ndarray,
+    *,
+    labels,
+    seconds: Iterable[float] = AGES,
+    compensations: Mapping[str, Compensation] | None = None,
+    trials: int = 1,
+    seed: int = 0,
+    threads: int | None = None,
+    store: str | Path | None = None,
+    progress=True,
+) -> dict[str, Sweep]:
+    """Run the same programmed chips at several times after programming.
+
+    Every time sees the same cells: a chip is one draw of programming noise and drift exponents, whatever its age.
+    Compensation is fitted anew at each time, as a chip would do in the field.
+
+    Parameters
+    ----------
+    network : Network
+        Quantized.
+    chip : CrossbarChip
+    x, labels, trials, seed, threads, progress
+        As in `run`; labels are needed.
+    seconds : floats, s, >= 0
+        Times after programming, from a second to ten years unless given.
+    compensations : mapping of label -> Compensation, optional
+        Default: the chip's own, under its name.
+    store : path of a .csv file, optional
+        As in `sweep`; with several compensations the label is added to the file's name.
+
+    Returns
+    -------
+    dict of label -> Sweep over "seconds"; draw it with `plot.ageing`.
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not a crossbar chip, no labels, no times, or a negative one.
+    """
+    who = "ageing"
+    _checks.instance(network, Network, who=who, name="network")
+    _checks.instance(chip, CrossbarChip, who=who, name="chip")
+    if labels is None:
+        raise InputError(f"{who}: needs labels, to say how accurate the chip is")
+    times = [_checks.real(t, who=who, name="seconds", low=0.0) for t in seconds]
+    if compensations is None:
+        compensations = {repr(chip.compensation): chip.compensation}
+    if not isinstance(compensations, Mapping) or not compensations:
+        raise ArgumentTypeError(f"{who}: compensations is {compensations!r}; give a dict label -> Compensation")
+    found = {}
+    for label, rule in compensations.items():
+        _checks.instance(rule, Compensation, who=who, name=f"compensations[{label!r}]")
+
+        def aged(t, rule=rule):
+            return network, replace(chip, seconds=t, compensation=rule)
+
+        found[str(label)] = sweep(
+            aged, times, x, labels=labels, name="seconds", trials=trials, seed=seed, threads=threads, progress=progress,
+            store=_store(store, str(label), len(compensations)),
+        )  # fmt: skip
+    return found
+
+
+def _store(store, label: str, count: int) -> Path | None:
+    if store is None or count == 1:
+        return store
+    plain = "".join(c if c.isalnum() else "-" for c in label).strip("-")
+    return Path(store).with_stem(f"{Path(store).stem}-{plain}")
