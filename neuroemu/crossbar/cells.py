@@ -253,7 +253,8 @@ class BitSliced(CellMapping):
     def layout(self, codes, largest, device, columns):
         bits, outputs, zero = self.bits_per_cell, codes.shape[1], None
         if self.one_signed:
-            highest = int(largest) if (codes == largest).any() else int(largest) - 1  # -128 fits 8 bits, 128 does not
+            power_of_two = largest > 1 and largest & (largest - 1) == 0
+            highest = int(largest) - power_of_two  # -128 is a code of 8 bits, 128 is not
             offset = 1 << highest.bit_length()
             count = -(-(highest.bit_length() + 1) // bits)
             digits = self._digits(codes.astype(np.int64) + offset, count)

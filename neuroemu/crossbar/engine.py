@@ -115,7 +115,8 @@ class LayerEngine:
         if self.folded is not None:
             return self._read_folded(x, first)
         if not self.inputs.splits:
-            return self.layout.outputs(self.convert(self.part, self.tables, x, first, 0) + self.tables.constant)
+            columns, constant = self.convert(self.part, self.tables, x, first, 0), self.tables.constant
+            return self.layout.outputs(np.add(columns, constant, out=columns) if constant.any() else columns)
         total = np.zeros((*x.shape[:2], self.layout.levels.shape[1]))
         steps = self.dac.steps(x, self.dac_scale)
         for number, plane in enumerate(self.inputs.split(steps, self.planes)):
@@ -167,7 +168,8 @@ class LayerEngine:
             slow_stream=self.part.streams[1], image_offset=first, threads=self.threads,
         )  # fmt: skip
         self.tally.add(drives=self._drives(self._reads_that_drive(steps)))
-        return out + self.layout.outputs(self.tables.constant * self._weight_of_planes())
+        out += self.layout.outputs(self.tables.constant * self._weight_of_planes())
+        return out
 
     def _reads_that_drive(self, steps: np.ndarray) -> np.ndarray:
         """In how many reads each input drives its row."""
