@@ -4,8 +4,8 @@
 
 One thread: medians of CPU time, with the contenders taking turns, so that other load on the machine hits all alike. Two
 threads: wall time, only meaningful on idle cores. Square layers of N x N in tiles of 256 rows, 8-bit inputs, an 8-bit
-ADC for each tile and column. Every column names its goal, which
-is for batches from 64, of planes for 64; a figure that misses it is marked with *.
+ADC for each tile and column. Every column names its goal, which is for batches from 64, of planes for
+64; a figure that misses it is marked with *.
 """
 
 import os
