@@ -70,10 +70,10 @@ cdef inline int bits_of(double x) noexcept nogil:
 cdef class Packed:
     """Weights of one crossbar layer in the order in which the kernel reads them; made by pack()."""
 
-    cdef void *mean
-    cdef void *variance
-    cdef void *column_variance
-    cdef void *sigma
+    cdef float *mean
+    cdef float *variance
+    cdef float *column_variance
+    cdef float *sigma
     cdef readonly Py_ssize_t K, M, tile_rows, n_row_tiles
     cdef readonly bint exact
     cdef Py_ssize_t panels, depth  # depth: rows reserved for each tile
@@ -102,7 +102,7 @@ cdef class Packed:
     def nbytes(self):
         """Bytes of the packed arrays."""
         arrays = 1 + (self.variance != NULL) + self.has_slow_noise
-        columns = self.n_row_tiles * self.panels * UNIT * self.itemsize()
+        columns = self.n_row_tiles * self.panels * UNIT * sizeof(float)
         return (arrays * self.depth + self.has_column_noise) * columns
 
     def exact_bits(self, double largest_drive, bint errors=False):
@@ -116,32 +116,26 @@ cdef class Packed:
             return max(sums, squares + 2 * DRIVE_BITS * errors)
         return max(sums, squares + DRIVE_BITS * errors + GRID_BITS)
 
-    cdef Py_ssize_t itemsize(self):
-        return sizeof(double) if self.exact else sizeof(float)
+    cdef float *arrange(self, const float[:, :] source, Py_ssize_t depth, double grid) except NULL:
+        """[tile][panel][depth][16] of a matrix with depth rows a tile; exact: rounded to multiples of grid, if any.
 
-    cdef void *arrange(self, const float[:, :] source, Py_ssize_t depth, double grid) except NULL:
-        """[tile][panel][depth][16] of a matrix with depth rows a tile; rounded to multiples of grid, if not zero."""
-        cdef Py_ssize_t n = self.n_row_tiles * self.panels * depth * UNIT, size = n * self.itemsize()
-        cdef void *packed = new_block(size)
-        memset(packed, 0, size)
-        if self.exact:
-            arrange(self, source, depth, grid, <double *>packed)
-        else:
-            arrange(self, source, depth, 0, <float *>packed)
+        A float32 that is rounded to a power of two stays a float32.
+        """
+        cdef Py_ssize_t size = self.n_row_tiles * self.panels * depth * UNIT * sizeof(float)
+        cdef float *packed = <float *>new_block(size)
+        cdef Py_ssize_t k, m, place
+        cdef double value
+        cdef bint rounds = self.exact and grid > 0
+        with nogil:
+            memset(packed, 0, size)
+            for k in range(source.shape[0]):
+                for m in range(source.shape[1]):
+                    value = source[k, m]
+                    if rounds:
+                        value = rounded(value / grid) * grid
+                    place = (k // depth * self.panels + m // UNIT) * depth + k % depth
+                    packed[place * UNIT + m % UNIT] = <float>value
         return packed
-
-
-cdef void arrange(Packed p, const float[:, :] source, Py_ssize_t depth, double grid, real *packed) noexcept:
-    cdef Py_ssize_t k, m, place
-    cdef real value
-    for k in range(source.shape[0]):
-        for m in range(source.shape[1]):
-            value = source[k, m]
-            if real is double:
-                if grid > 0:
-                    value = rounded(value / grid) * grid
-            place = (k // depth * p.panels + m // UNIT) * depth + k % depth
-            packed[place * UNIT + m % UNIT] = value
 
 
 cdef double largest_of(const float[:, :] mean, const float[:, :] sigma) noexcept:

@@ -120,6 +120,11 @@ class CrossbarChip(Chip):
                 f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
                 f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
             )
+        if self.device.iv is not None and self.dac.noise:
+            raise InputError(
+                f"{who}: noise of {self.dac} with cells that are not ohmic is not modelled; use Dac(noise=0) or a "
+                "device without an I-V curve"
+            )
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"

@@ -12,7 +12,9 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     """Events of all images of one programmed chip, by layer and kind.
 
     Each plane of an input is a read and, with an `Adc`, a conversion of each physical column. "digital_accumulate" is
-    an addition of two digitised numbers: over row tiles, slices, reference columns and planes.
+    an addition of two digitised numbers: over row tiles, slices, reference columns and planes. Where the digital side
+    subtracts what zero weights give, it adds up the drive steps of the rows once for each input vector, and subtracts
+    once for each output.
     """
     pairs = []
     for name, engine in engines.items():
@@ -24,6 +26,8 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
             pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
         in_read, between_planes = _additions(engine, tiles)
         additions = reads * in_read + vectors * (engine.planes - 1) * between_planes
+        if engine.known is not None and tiles:
+            additions += vectors * (len(engine.layout.levels) - 1 + np.count_nonzero(engine.known.any(axis=0)))
         if additions:
             pairs.append((name, "digital_accumulate", additions))
     for layer in network.layers:

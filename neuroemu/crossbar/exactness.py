@@ -16,10 +16,10 @@ def refuse_rounded_sums(chip, layer, engine, largest_drive: int):
     """Raise InputError where sums would depend on their order; `largest_drive` is that of the whole input, in steps."""
     if chip.arithmetic != "float64":
         return
-    if engine.conduction is not None and not engine.conduction.held:
+    if engine.conduction is not None and not (engine.conduction.held and engine.drivers is None):
         raise InputError(
             f"{chip.name}: layer '{layer.name}' has cells that are not ohmic: powers of the drive lie on no grid; "
-            "use arithmetic='float32', or inputs of one voltage such as PulseWidth()"
+            "use arithmetic='float32', or inputs of one voltage such as PulseWidth() and a Dac without errors"
         )
     drivers, largest = engine.drivers, float(engine.inputs.full_drive(largest_drive))
     if drivers is not None:

@@ -58,8 +58,8 @@ class WriteVerified(PulsedDevice):
     ------
     InputError
         A number outside these limits, or a device that cannot be verified: Faulty, Endurance, HalfSelectDisturb and
-        Levels (wrap the other way round, as Faulty(WriteVerified(device, ...))), MeasuredTable and WriteVerified (both
-        verify already).
+        Levels (wrap the other way round, as Faulty(WriteVerified(device, ...))), MeasuredTable, DynamicCell and
+        WriteVerified (they verify already).
 
     Notes
     -----

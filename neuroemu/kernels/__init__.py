@@ -1,6 +1,6 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.crossbar`, `kernels.events`, `kernels.integer` and `kernels.memristors` are extension modules, each built twice
+`kernels.binary`, `.crossbar`, `.events`, `.integer`, `.memristors` and `.wires` are extension modules, each built twice
 from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build;
 NEUROEMU_ISA=base in the environment forces the portable one. The NumPy twins (`crossbar_reference` and so on) say what
 the kernels compute.
@@ -14,9 +14,11 @@ from ..errors import InputError, MissingDependencyError
 
 _PARTS = {
     "crossbar": "analog crossbars",
+    "binary": "crossbars of binary cells",
     "events": "spiking cores",
     "integer": "integer networks",
     "memristors": "dynamic memristors",
+    "wires": "wire resistance",
 }
 
 
