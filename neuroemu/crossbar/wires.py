@@ -167,6 +167,32 @@ def solve(
     return answer if volts.ndim == 2 else _first(answer)
 
 
+def solve_each(g, drive, wires: Wires, *, threads: int, drops: bool = False, source=None) -> np.ndarray:
+    """Currents (B, C) of vectors (B, R) that each have a circuit of their own, for callers inside this package.
+
+    g is (B, R, C), or (1, R, C) for all. `drops`: the voltages across the cells, (B, R, C), instead. `source`, of that
+    shape: amperes that flow beside each cell from its word line to its bit line.
+    """
+    if wires.word_line > 0 and wires.bit_line > 0:
+        circuit = _circuit(g[0], wires, np.ones(g.shape[1], bool))
+        currents = np.empty((len(drive), g.shape[2]))
+        nodes = np.empty((2, len(drive), *g.shape[1:])) if drops else None
+        _, residual = kernels.wires.solve(
+            g, *circuit.arguments()[1:], drive, currents, *(nodes if drops else ()), tolerance=TOLERANCE,
+            most=MOST_ITERATIONS, source=source, threads=threads,
+        )  # fmt: skip
+        if not residual <= TOLERANCE:
+            raise ConvergenceError(
+                f"solve_each: the residual is {residual:.2g}, above {TOLERANCE:g}; use cells that conduct less than "
+                "the wires"
+            )
+        return nodes[0] - nodes[1] if drops else currents
+    if drops or source is not None:
+        raise InputError("first-order noise needs resistance in word lines and bit lines; use noise_in_wires='exact'")
+    operators = _operators(g, wires, np.ones(g.shape[1], bool), threads, "solve_each")
+    return np.einsum("br,brc->bc", drive, np.broadcast_to(operators, (len(drive), *g.shape[1:])))
+
+
 def _answer(g, drive, wires, driven, threads, full, device):
     if device is None:
         return (_full if full else _currents)(g, drive, wires, driven, threads)

@@ -26,26 +26,7 @@ from ..energy import Counts
 from ..errors import PlacementError
 from ..network.graph import Network
 from . import _work
-
-
-def scale_sim_cycles(rows: int, columns: int, fan_in: int, outputs: int, positions: int) -> int:
-    """Cycles of one weight-stationary product without double buffering.
-
-    ceil(K / R) ceil(M / C) (2 R + C + T - 2): load R rows of weights, stream T inputs, and drain the skew of
-    R - 1 + C - 1.
-
-    Parameters
-    ----------
-    rows, columns : int, >= 1
-        R, C of the array.
-    fan_in, outputs, positions : int, >= 1
-        K, M and T of the product (T, K) x (K, M).
-    """
-    sizes = {"rows": rows, "columns": columns, "fan_in": fan_in, "outputs": outputs, "positions": positions}
-    for name, value in sizes.items():
-        _checks.integer(value, who="scale_sim_cycles", name=name, low=1)
-    folds = ceil(fan_in / rows) * ceil(outputs / columns)
-    return folds * (2 * rows + columns + positions - 2)
+from .scale_sim import scale_sim_cycles
 
 
 @dataclass(frozen=True, kw_only=True)
