@@ -14,9 +14,7 @@ SANA_FE = "SANA-FE 2.2.9, arch/loihi.yaml"
 
 
 def _marginal(event: str, joules: float, device: str, part: str, source: str, evidence: str = "fitted") -> Cost:
-    return Cost(
-        event=event, value=joules, kind="marginal", device=device, part=part, source=source, evidence=evidence
-    )
+    return Cost(event=event, value=joules, kind="marginal", device=device, part=part, source=source, evidence=evidence)
 
 
 def _static(watts: float, device: str, source: str) -> Cost:
