@@ -30,6 +30,8 @@ ALLOWED = {
     "spiking": BASE | {"network", "energy", "chip"},
     "digital": BASE | {"network", "energy", "chip"},
     "chips": BASE | {"crossbar", "spiking", "digital", "devices", "energy"},
+    "components": BASE | {"energy"},
+    "validation": BASE | {"energy", "chips"},
     "datasets": BASE | {"network"},
     "versions": BASE | {"__init__"},
     "result": BASE | {"energy", "_counts"},
