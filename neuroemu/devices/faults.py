@@ -13,14 +13,14 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters, _shorts, repair
-from .base import Cells, Device, ReadShares, Trap, stick
+from .base import Cells, Device, ReadShares, Trap, Wrapper, stick
 from .fault_maps import Fault, check_lines, fault_map, stuck_shares
 
 MAPPED = ("stuck_on", "stuck_off", "stuck_at", "open_rows", "open_columns", "cluster_size", "alpha")  # of fault_map
 
 
 @dataclass(frozen=True)
-class Faulty(Device):
+class Faulty(Wrapper):
     """A device some of whose cells are stuck, or on lines that are open or touch; the others are the device's own.
 
     Faults follow from the seed of the generator given to `program`, not from what is programmed: in a crossbar, the
@@ -90,18 +90,6 @@ class Faulty(Device):
         for name in ("spare_rows", "spare_columns"):
             _checks.integer(getattr(self, name), who="Faulty", name=name, low=0, high=4096)
         _checks.choice(self.repair, ("count", "assignment"), who="Faulty", name="repair")
-
-    @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
 
     def program(self, target, generator):
         own = _parameters.as_fabricated(generator)
