@@ -137,6 +137,11 @@ class CrossbarChip(Chip):
                 f"{who}: noise of {self.dac} with cells that are not ohmic is not modelled; use Dac(noise=0) or a "
                 "device without an I-V curve"
             )
+        if self.mapping.in_turn and self.device.uses_lines:
+            raise InputError(
+                f"{who}: {self.mapping} programs the slices of an array in turn, and {type(self.device).__name__} "
+                "needs all cells of its lines at once; use Significance(correct=False), or faults of single cells"
+            )
         refuse_powers(self, who=who)
         _checks.choice(self.noise_in_wires, NOISES, who=who, name="noise_in_wires")
         if self.wires is not None:

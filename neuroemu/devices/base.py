@@ -96,12 +96,14 @@ class CurrentVoltage(ABC):
 class Device(ABC):
     """Abstract memory cell with conductances between `g_min` and `g_max`, in siemens.
 
-    `iv` is the curve of a cell that is not ohmic. A device round another is a `Wrapper`.
+    `iv` is the curve of a cell that is not ohmic. `uses_lines` says whether cells act on others of their row or column,
+    so that an array is programmed in one call. A device round another is a `Wrapper`.
     """
 
     g_min: float
     g_max: float
     iv: CurrentVoltage | None = None
+    uses_lines: bool = False
 
     @abstractmethod
     def program(self, target: np.ndarray, generator: np.random.Generator) -> Cells:
@@ -141,6 +143,10 @@ class Wrapper(Device):
     @property
     def g_max(self):
         return self.device.g_max
+
+    @property
+    def uses_lines(self):
+        return self.device.uses_lines
 
     def program(self, target, generator):
         return self.device.program(target, generator)

@@ -64,6 +64,7 @@ class HalfSelectDisturb(Wrapper):
     towards: str = "on"
     spread: float = 0.0
     select: str = "cell"
+    uses_lines = True
 
     def __post_init__(self):
         who = "HalfSelectDisturb"

@@ -91,6 +91,16 @@ class Faulty(Wrapper):
             _checks.integer(getattr(self, name), who="Faulty", name=name, low=0, high=4096)
         _checks.choice(self.repair, ("count", "assignment"), who="Faulty", name="repair")
 
+    @property
+    def uses_lines(self):
+        shared = self.open_rows or self.shorted_rows or self.shorted_columns or self._replaces
+        return bool(shared) or self.device.uses_lines
+
+    @property
+    def _replaces(self) -> bool:
+        """Whether weights may lie on other lines than their own."""
+        return self.spare_rows + self.spare_columns > 0 or self.repair == "assignment"
+
     def program(self, target, generator):
         own = _parameters.as_fabricated(generator)
         cells = self.device.program(target, generator)
@@ -104,7 +114,7 @@ class Faulty(Wrapper):
         `target` (siemens, of `shape`) is what repair="assignment" looks at.
         """
         shorts = self.shorted_rows > 0 or self.shorted_columns > 0
-        replaces = self.spare_rows + self.spare_columns > 0 or self.repair == "assignment"
+        replaces = self._replaces
         if len(shape) < 2 and (shorts or replaces):
             raise InputError(f"Faulty: cells have shape {shape}; shorts and spares need rows and columns, (..., R, C)")
         spares = (self.spare_rows, self.spare_columns) if replaces else ()
