@@ -28,7 +28,8 @@ CHUNK_BYTES = 1 << 26  # of the circuits that are solved together
 
 @dataclass(frozen=True, eq=False)
 class WiredTile:
-    """One tile: conductances g (P, R, C) of all devices of a crossing, and the deviations of their noise, siemens."""
+    """One tile: conductances g (P, R, C) of all devices of a crossing, the deviations of their noise, and what a column
+    reads of each row through the wires without noise, siemens."""
 
     rows: slice
     columns: slice
@@ -36,6 +37,7 @@ class WiredTile:
     g: np.ndarray
     fresh: np.ndarray
     slow: np.ndarray
+    operators: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,19 +99,19 @@ class Wired:
             images, which = np.unique(numbers // patches, return_inverse=True)
             change += (tile.slow * self._normals(tile, keys[1], images))[which]
         read = self._solved if self.noise == "exact" else self._first_order
-        signs = (1.0, -1.0)
-        return sum(
-            sign * read(g, change[:, p], drive) for p, (g, sign) in enumerate(zip(tile.g, signs, strict=False))
-        ) / self.unit  # fmt: skip
+        plus, *minus = (read(tile, p, change[:, p], drive) for p in range(len(tile.g)))
+        return (plus - minus[0] if minus else plus) / self.unit
 
-    def _solved(self, g, change, drive):
-        return solve_each(np.maximum(g + change, 0.0), drive, self.wires, threads=self.threads)
+    def _solved(self, tile, p: int, change, drive):
+        return solve_each(np.maximum(tile.g[p] + change, 0.0), drive, self.wires, threads=self.threads)
 
-    def _first_order(self, g, change, drive):
+    def _first_order(self, tile, p: int, change, drive):
+        g = tile.g[p]
         change = np.maximum(change, -g)
         drop = solve_each(g[None], drive, self.wires, threads=self.threads, drops=True)
         beside = solve_each(g[None], np.zeros_like(drive), self.wires, threads=self.threads, source=change * drop)
-        return drive @ transfer(g, self.wires, threads=self.threads) + beside
+        # A product by BLAS would round one vector alone otherwise than among others.
+        return np.einsum("br,rc->bc", drive, tile.operators[p]) + beside
 
     def _normals(self, tile, key: int, numbers: np.ndarray) -> np.ndarray:
         """Standard normals for the cells of a tile, (N, P, R, C), of reads or images with these numbers."""
@@ -139,7 +141,7 @@ def wired_weights(
         unit = (device.g_max - device.g_min) / top * copies
         difference = operators[0] - operators[1] if len(operators) > 1 else operators[0]
         mean[held.tile.rows, held.tile.columns] = difference / unit
-        tiles.append(WiredTile(held.tile.rows, held.tile.columns, held.tile.row_tile, g, fresh, slow))
+        tiles.append(WiredTile(held.tile.rows, held.tile.columns, held.tile.row_tile, g, fresh, slow, operators))
     weights = Weights(mean, None, None)
     loss = float(1.0 - wired / ideal) if ideal > 0 else 0.0
     if not any(tile.fresh.any() or tile.slow.any() for tile in tiles):
