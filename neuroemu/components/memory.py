@@ -24,7 +24,9 @@ def _access(event: str, picojoules: float, bits: int, source: str, **fields) -> 
 SRAM = {  # (bytes, node in nm): read of `bits`
     (8 * 2**10, 45): _access("sram_read", 10.0, 64, HOROWITZ, node_nm=45, voltage=0.9, note="cache of 8 KB"),
     (32 * 2**10, 45): _access("sram_read", 20.0, 64, HOROWITZ, node_nm=45, voltage=0.9, note="cache of 32 KB"),
-    (4 * 2**20, 7): _access("sram_read", 0.249, 1, TPU_V4I, node_nm=7, note="local buffer of 4 MB; a write is 0.293 pJ"),
+    (4 * 2**20, 7): _access(
+        "sram_read", 0.249, 1, TPU_V4I, node_nm=7, note="local buffer of 4 MB; a write is 0.293 pJ"
+    ),
     (128 * 2**20, 7): _access("sram_read", 1.88, 1, TPU_V4I, node_nm=7, note="buffer of 128 MB; a write is 2.36 pJ"),
 }
 EDRAM = _access(

@@ -13,7 +13,7 @@ The stationary operand takes R cycles to load, the skew of the others R - 1 + C 
 no load. Not in the formulas: stalls on memory, and the unloading of the sums of the output-stationary array, which
 SCALE-Sim does not charge either.
 
-Reference: A. Samajdar et al., arXiv:1811.02883; formulas equal to scalesim 3.0.0, scalesim/compute/systolic_compute_*.py.
+Reference: A. Samajdar et al., arXiv:1811.02883; equal to scalesim 3.0.0, scalesim/compute/systolic_compute_*.py.
 """
 
 from dataclasses import dataclass

@@ -14,9 +14,7 @@ SANA_FE = "SANA-FE 2.2.9, arch/loihi.yaml"
 
 
 def _marginal(event: str, joules: float, device: str, part: str, source: str, evidence: str = "fitted") -> Cost:
-    return Cost(
-        event=event, value=joules, kind="marginal", device=device, part=part, source=source, evidence=evidence
-    )
+    return Cost(event=event, value=joules, kind="marginal", device=device, part=part, source=source, evidence=evidence)
 
 
 def _static(watts: float, device: str, source: str) -> Cost:
@@ -79,7 +77,7 @@ def truenorth_cases() -> list[Case]:
                     proof="held out",
                     source=f"{MEROLLA} and its supplement",
                     same_paper="two points of Fig. 17, at 0.80 V",
-                    note="published figures of this chip disagree with each other by 10 to 18 %",
+                    note="leakage has a law of its own; published figures of this chip disagree by 10 to 18 %",
                     **common,
                 )
             )
