@@ -4,11 +4,12 @@
 
 Arrays of n x n devices of 10 to 100 kOhm, 2 Ohm wires. Medians of CPU time of one thread, the contenders taking turns,
 so that other load on the machine hits all alike. "one vector" is conjugate gradients through the public `solve`, and
-"sinh cell" the same with device=Sinh(3.0) and up to 1 V; the matrix products are NumPy's, for scale; "sparse LU" is one vector by scipy.sparse.linalg.spsolve on the same network, up
-to 256. The error is that of I = V @ T beside the reference (sparse LU with the residual corrected in extended
-precision), relative to the largest current, up to 256; above, beside conjugate gradients. Memory is the growth of the
-largest resident size by one `transfer` in a process of its own (Linux). The last column is the wall time of T with one
-thread over that with two, only meaningful on idle cores.
+"sinh cell" the same with device=Sinh(3.0) and up to 1 V; the matrix products are NumPy's, for scale; "sparse LU" is one
+vector by scipy.sparse.linalg.spsolve on the same network, up to 256. The error is that of I = V @ T beside the
+reference (sparse LU with the residual corrected in extended precision), relative to the largest current, up to 256;
+above, beside conjugate gradients. Memory is the growth of the largest resident size by one `transfer` in a process of
+its own (Linux). The last column is the wall time of T with one thread over that with two, only meaningful on idle
+cores.
 """
 
 import os
@@ -28,6 +29,20 @@ from neuroemu.kernels import wires_reference
 WIRES = Wires(2.0, 2.0)
 SIZES = (32, 64, 128, 256, 512, 1024)
 LARGEST_LU = 256
+HEADINGS = (
+    "n",
+    "T",
+    "one vector",
+    "sinh cell / that",
+    "float64 n x n x n",
+    "T / that",
+    "T / float32 1024",
+    "sparse LU",
+    "error",
+    "ideal product is wrong by",
+    "memory",
+    "2 threads",
+)
 MEMORY = """
 import numpy as np
 from neuroemu.crossbar import Wires, transfer
@@ -89,10 +104,9 @@ def row(n, unit):
         code = [sys.executable, "-c", MEMORY.format(n=n)]
         memory = f"{int(subprocess.run(code, capture_output=True, text=True, check=True).stdout) / 1024:.0f}"
     two = medians([lambda k=k: transfer(g, WIRES, threads=k) for k in (1, 2)], 3, time.perf_counter)
-    return (
-        f"| {n} | {operator:.3g} | {vector:.3g} | {curved / vector:.1f} | {double:.3g} | {operator / double:.0f} | {operator / unit:.2g} "
-        f"| {lu} | {error:.0e} | {ideal:.0%} | {memory} | {two[0] / two[1]:.2f} |"
-    )
+    cells = [n, *(f"{x:.3g}" for x in (operator, vector)), f"{curved / vector:.1f}", f"{double:.3g}"]
+    cells += [f"{operator / double:.0f}", f"{operator / unit:.2g}", lu, f"{error:.0e}", f"{ideal:.0%}", memory]
+    return "| " + " | ".join(map(str, [*cells, f"{two[0] / two[1]:.2f}"])) + " |"
 
 
 def main():
@@ -106,11 +120,7 @@ def main():
         unit_matrix = np.random.default_rng(0).random((1024, 1024), np.float32)
         unit = medians([lambda: unit_matrix @ unit_matrix], 9)[0]
         print(f"A float32 product of 1024 x 1024: {unit:.1f} ms. Times in milliseconds, memory in MB.\n")
-        print(
-            "| n | T | one vector | sinh cell / that | float64 n x n x n | T / that | T / float32 1024 | sparse LU | error ",
-            end="",
-        )
-        print("| ideal product is wrong by | memory | 2 threads |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
+        print("| " + " | ".join(HEADINGS) + " |\n" + "|---" * len(HEADINGS) + "|")
         for n in SIZES:
             if n <= largest:
                 print(row(n, unit), flush=True)

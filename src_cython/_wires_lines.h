@@ -21,16 +21,22 @@ typedef struct {
     double *e;                 /* (rows, columns) */
 } wires_lines;
 
+#if defined(__clang__)
+#define wires_pick(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define wires_pick(a, b, i, j, k, l) __builtin_shuffle(a, b, (wires_mask){i, j, k, l})
+#endif
+
 WIRES_INLINE void wires_turn(wires_v t[4])
 {
-    const wires_v a = __builtin_shuffle(t[0], t[1], (wires_mask){0, 4, 2, 6});
-    const wires_v b = __builtin_shuffle(t[0], t[1], (wires_mask){1, 5, 3, 7});
-    const wires_v c = __builtin_shuffle(t[2], t[3], (wires_mask){0, 4, 2, 6});
-    const wires_v d = __builtin_shuffle(t[2], t[3], (wires_mask){1, 5, 3, 7});
-    t[0] = __builtin_shuffle(a, c, (wires_mask){0, 1, 4, 5});
-    t[1] = __builtin_shuffle(b, d, (wires_mask){0, 1, 4, 5});
-    t[2] = __builtin_shuffle(a, c, (wires_mask){2, 3, 6, 7});
-    t[3] = __builtin_shuffle(b, d, (wires_mask){2, 3, 6, 7});
+    const wires_v a = wires_pick(t[0], t[1], 0, 4, 2, 6);
+    const wires_v b = wires_pick(t[0], t[1], 1, 5, 3, 7);
+    const wires_v c = wires_pick(t[2], t[3], 0, 4, 2, 6);
+    const wires_v d = wires_pick(t[2], t[3], 1, 5, 3, 7);
+    t[0] = wires_pick(a, c, 0, 1, 4, 5);
+    t[1] = wires_pick(b, d, 0, 1, 4, 5);
+    t[2] = wires_pick(a, c, 2, 3, 6, 7);
+    t[3] = wires_pick(b, d, 2, 3, 6, 7);
 }
 
 /* Four rows by up to four columns of a row-major matrix, one column in each vector. */

@@ -129,10 +129,10 @@ static int wires_cut(wires_span s, wires_span half[2])
 
 static ptrdiff_t wires_size(wires_span s) { return (s.r1 - s.r0) * (s.c1 - s.c0); }
 
-/* Threads pay from about a millisecond of work on. */
+/* Threads pay from some milliseconds of work on: an elimination makes them wait for each other at every 64 nodes. */
 static int wires_threads(int threads, ptrdiff_t nodes, ptrdiff_t panels)
 {
-    return 16.0 * (double)nodes * 4 * (double)panels * (double)panels > 3e7 ? threads : 1;
+    return 16.0 * (double)nodes * 4 * (double)panels * (double)panels > 1e8 ? threads : 1;
 }
 
 static wires_block wires_merge(wires_tree *t, wires_span span, wires_block first, wires_block second, int vertical,

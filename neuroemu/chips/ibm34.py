@@ -1,4 +1,4 @@
-"""The 34-tile analog chip of IBM: 512 x 512 weights a tile on four phase-change devices each, 14 nm, pulse-width inputs.
+"""IBM's analog chip of 34 tiles: 512 x 512 weights a tile on four phase-change devices each, 14 nm, pulse widths.
 
 Reference: S. Ambrogio et al., "An analog-AI chip for energy-efficient speech recognition and transcription", Nature
 620, 768 (2023), doi:10.1038/s41586-023-06337-5: 35 million devices on 34 tiles; 512 inputs of 8 bits become durations.

@@ -26,7 +26,8 @@ from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .sar import Sar
 from .significance import Significance
-from .wires import Solution, Wires, solve, transfer
+from .solution import Solution
+from .wires import Wires, solve, transfer
 
 __all__ = [
     "Adc",

@@ -19,7 +19,7 @@ from .building import engines_of, program_cells
 from .chip import CrossbarChip, ideal
 from .compensation import NoCompensation
 
-CURVE = "I-V curve"  # told apart only for cells that have one
+CURVE, WIRES = "I-V curve", "wires"  # told apart only for cells that have one
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +109,13 @@ def _variants(chip: CrossbarChip) -> dict[str, CrossbarChip]:
     """A chip for each effect."""
     perfect = replace(ideal(chip), seconds=chip.seconds)
     curve = {} if chip.device.iv is None else {CURVE: replace(perfect, device=_Part(chip.device, curve=True))}
+    wires = {} if chip.wires is None else {WIRES: replace(perfect, device=_Part(chip.device), wires=chip.wires)}
     return {
         "programming": replace(perfect, device=_Part(chip.device, programming=True)),
         "drift": replace(perfect, device=_Part(chip.device, drift=True)),
         "read noise": replace(perfect, device=_Part(chip.device, read_noise=True)),
         **curve,
+        **wires,
         "DAC": replace(perfect, dac=chip.dac),
         "ADC": replace(perfect, adc=chip.adc),
         "together": replace(chip, compensation=NoCompensation()),

@@ -20,6 +20,7 @@ from .inputs import InputScheme
 from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
+from .wired import wired_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,15 @@ def engine_from(
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
-    weights = effective_weights(
-        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
-        merge_slow=positions(network, layer) * planes == 1,
-    )  # fmt: skip
+    aged_at, wired, loss = {"seconds": chip.seconds, "spans": spans, "key": (seed, trial, index)}, None, 0.0
+    if chip.wires is None:
+        once = positions(network, layer) * planes == 1
+        weights = effective_weights(programmed, layout.levels.shape, top, chip.device, merge_slow=once, **aged_at)
+    else:
+        weights, wired, loss = wired_weights(
+            programmed, layout.levels.shape, top, chip.device, wires=chip.wires, noise=chip.noise_in_wires,
+            rows_per_tile=high, threads=threads, **aged_at,
+        )  # fmt: skip
     conduction = _conduction(chip, network, layer)
     if conduction is not None:
         step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
@@ -113,7 +119,8 @@ def engine_from(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, known=_known(layout, tables), conduction=conduction, drivers=drivers, part=_part(
+        arrays=arrays, known=_known(layout, tables), conduction=conduction, drivers=drivers, wired=wired,
+        wire_loss=loss, part=_part(
             weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
         ),
     )  # fmt: skip
@@ -123,7 +130,7 @@ def engine_from(
     else:
         aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
         built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
-    return with_counted_reads(with_folded_reads(built, weights, largest), weights)
+    return built if wired is not None else with_counted_reads(with_folded_reads(built, weights, largest), weights)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:

@@ -74,6 +74,15 @@ def warnings_of(clips) -> tuple[str, ...]:
     return tuple(found)
 
 
+def lost_in_wires(engines) -> tuple[str, ...]:
+    """A line for each layer that loses more than a tenth of its column currents in wires."""
+    return tuple(
+        f"layer '{name}': wires take {engine.wire_loss:.0%} of the column currents; use smaller tiles or ColumnGain()"
+        for name, engine in engines.items()
+        if engine.wire_loss > 0.1
+    )
+
+
 def _columns(sites) -> int:
     return sum(site.columns[1] - site.columns[0] for site in sites)
 

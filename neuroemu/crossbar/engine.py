@@ -21,6 +21,7 @@ from .inputs import InputScheme
 from .power_series import PowerSeries, stacked
 from .programming import Weights
 from .tables import Tables
+from .wired import Wired
 
 
 @dataclass(eq=False)
@@ -73,6 +74,8 @@ class LayerEngine:
     counted: BinaryPart | None = None  # where reads are exact counts
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
     conduction: PowerSeries | None = None  # of cells that are not ohmic
+    wired: Wired | None = None  # where each read is a circuit of its own
+    wire_loss: float = 0.0  # share of the column currents that wires take away
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
@@ -127,7 +130,7 @@ class LayerEngine:
     @property
     def is_linear(self) -> bool:
         """Whether sums are linear in the drive steps, so that planes and slices may be added before the product."""
-        lossless = self.tables.step is None and self.drivers is None and self.conduction is None
+        lossless = self.tables.step is None and self.drivers is None and self.conduction is None and self.wired is None
         return lossless and not self.part.packed.has_fresh_noise
 
     def convert(
@@ -140,15 +143,19 @@ class LayerEngine:
         out = np.empty((*x.shape[:2], tables.back.shape[1])) if into is None else into
         weight = 1.0 if into is None else self.inputs.weight(number)
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
-        driver, rows = self._driver(part), x
+        driver, rows, packed = self._driver(part), x, part.packed
         if self.conduction is not None:
             driver, rows = {}, self.conduction.rows(self._put_out(part, x), self.rows_per_tile)
+        if self.wired is not None:
+            plane = (number, self.planes)
+            driver, packed = {}, self.wired.unmixed(part.tiles)
+            rows = self.wired.sums(self._put_out(part, x), part.tiles, part.streams, first, plane)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
+            packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
             image_offset=first, read_number=number, threads=self.threads, clipped=clipped, accumulate=into is not None,
         )  # fmt: skip
-        if self.conduction is not None:
+        if self.conduction is not None or self.wired is not None:
             driven = np.count_nonzero(self._codes(x))  # of the kernel's rows, some stand for the same row of the tile
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()

@@ -21,6 +21,7 @@ from .. import _checks, kernels
 from ..errors import ConvergenceError, InputError
 from . import newton, zero_wires
 from .conduction import Conduction
+from .solution import Circuit, Solution, powers, supply_currents
 
 SMALLEST, LARGEST = 1e-9, 1e12  # ohm; between them no product of conductances leaves the range of float64
 MOST_ITERATIONS = 5000
@@ -61,48 +62,6 @@ class Wires:
             object.__setattr__(self, name, value)
         _checks.choice(self.drive, ("left", "both"), who="Wires", name="drive")
         _checks.choice(self.readout, ("bottom", "both"), who="Wires", name="readout")
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """The circuit under each vector; the first axis is absent if `voltages` was one vector.
-
-    Power balance: power_supply = power_devices + power_wires + power_ends. A word line that is not driven and has no
-    device is at 0 V here.
-
-    Attributes
-    ----------
-    currents : (B, C), amperes, into the sense amplifiers
-    supply_currents : (B, R), amperes, out of the drivers
-    word_voltages, bit_voltages : (B, R, C), volts, at the cross-points
-    power_supply : (B,), watts, delivered by the drivers
-    power_devices, power_wires, power_ends : (B,), watts, turned into heat; the ends are `source` and `sense`
-    """
-
-    currents: np.ndarray
-    supply_currents: np.ndarray
-    word_voltages: np.ndarray
-    bit_voltages: np.ndarray
-    power_supply: np.ndarray
-    power_devices: np.ndarray
-    power_wires: np.ndarray
-    power_ends: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _Circuit:
-    """Conductances in siemens: g (R, C), a wire of each kind, and the ends of the lines; infinity is no resistance."""
-
-    g: np.ndarray
-    word: float
-    bit: float
-    left: np.ndarray
-    right: np.ndarray
-    bottom: np.ndarray
-    top: np.ndarray
-
-    def arguments(self):
-        return self.g, self.word, self.bit, self.left, self.right, self.bottom, self.top
 
 
 def transfer(conductance, wires: Wires, *, driven=None, threads: int | None = None) -> np.ndarray:
@@ -208,6 +167,32 @@ def solve(
     return answer if volts.ndim == 2 else _first(answer)
 
 
+def solve_each(g, drive, wires: Wires, *, threads: int, drops: bool = False, source=None) -> np.ndarray:
+    """Currents (B, C) of vectors (B, R) that each have a circuit of their own, for callers inside this package.
+
+    g is (B, R, C), or (1, R, C) for all. `drops`: the voltages across the cells, (B, R, C), instead. `source`, of that
+    shape: amperes that flow beside each cell from its word line to its bit line.
+    """
+    if wires.word_line > 0 and wires.bit_line > 0:
+        circuit = _circuit(g[0], wires, np.ones(g.shape[1], bool))
+        currents = np.empty((len(drive), g.shape[2]))
+        nodes = np.empty((2, len(drive), *g.shape[1:])) if drops else None
+        _, residual = kernels.wires.solve(
+            g, *circuit.arguments()[1:], drive, currents, *(nodes if drops else ()), tolerance=TOLERANCE,
+            most=MOST_ITERATIONS, source=source, threads=threads,
+        )  # fmt: skip
+        if not residual <= TOLERANCE:
+            raise ConvergenceError(
+                f"solve_each: the residual is {residual:.2g}, above {TOLERANCE:g}; use cells that conduct less than "
+                "the wires"
+            )
+        return nodes[0] - nodes[1] if drops else currents
+    if drops or source is not None:
+        raise InputError("first-order noise needs resistance in word lines and bit lines; use noise_in_wires='exact'")
+    operators = _operators(g, wires, np.ones(g.shape[1], bool), threads, "solve_each")
+    return np.einsum("br,brc->bc", drive, np.broadcast_to(operators, (len(drive), *g.shape[1:])))
+
+
 def _answer(g, drive, wires, driven, threads, full, device):
     if device is None:
         return (_full if full else _currents)(g, drive, wires, driven, threads)
@@ -256,7 +241,7 @@ def _driven(value, shape, who) -> np.ndarray:
     return mask
 
 
-def _circuit(g, wires, driven) -> _Circuit:
+def _circuit(g, wires, driven) -> Circuit:
     with np.errstate(divide="ignore"):
         word, bit, source, sense = 1 / np.array(
             [wires.word_line, wires.bit_line, wires.source + wires.word_line, wires.sense + wires.bit_line]
@@ -264,7 +249,7 @@ def _circuit(g, wires, driven) -> _Circuit:
     left, bottom = np.where(driven, source, 0.0), np.full(g.shape[1], sense)
     right = left if wires.drive == "both" else np.zeros_like(left)
     top = bottom if wires.readout == "both" else np.zeros_like(bottom)
-    return _Circuit(g, float(word), float(bit), left, right, bottom, top)
+    return Circuit(g, float(word), float(bit), left, right, bottom, top)
 
 
 def _operators(stack, wires, driven, threads, who) -> np.ndarray:
@@ -315,11 +300,11 @@ def _full(g, drive, wires, driven, threads) -> Solution:
                 f"solve: the residual is {residual:.2g} after {steps} iterations, above {TOLERANCE:g}; use full=False, "
                 "which needs no iterations, or devices that conduct less than the wires"
             )
-        supply = _supply(circuit, drive, words, bits)
+        supply = supply_currents(circuit, drive, words, bits)
     else:
         currents, words, bits, supply = zero_wires.solve(*circuit.arguments(), drive, who="solve")
     devices = np.einsum("ij,bij->b", np.where(np.isinf(g), 0, g), (words - bits) ** 2)
-    return Solution(currents, supply, words, bits, *_powers(circuit, wires, drive, words, bits, supply, devices))
+    return Solution(currents, supply, words, bits, *powers(circuit, wires, drive, words, bits, supply, devices))
 
 
 def _check_nonlinear(g, wires, device):
@@ -345,31 +330,4 @@ def _nonlinear(g, drive, wires, driven, device) -> Solution:
         currents, words, bits, cells = newton.solve(circuit, drive, device, iterations=MOST_ITERATIONS)
     supply = np.where(driven, cells.sum(2), 0.0)
     devices = (cells * (words - bits)).sum((1, 2))
-    return Solution(currents, supply, words, bits, *_powers(circuit, wires, drive, words, bits, supply, devices))
-
-
-def _supply(circuit, drive, words, bits):
-    """Currents out of the drivers: of a line's devices if these are weak, else of its ends; either has its digits."""
-    weak = circuit.g.max(axis=1) <= circuit.word
-    devices = np.einsum("ij,bij->bi", np.where(weak[:, None], circuit.g, 0), words - bits)
-    ends = circuit.left * (drive - words[:, :, 0]) + circuit.right * (drive - words[:, :, -1])
-    return np.where(weak & (circuit.left > 0), devices, ends)
-
-
-def _powers(circuit, wires, drive, words, bits, supply, devices):
-    """Power of the supply, in the devices, in the wires and in the ends, (B,) each."""
-    along = np.zeros(len(drive))
-    for conductance, voltages, axis in ((circuit.word, words, 2), (circuit.bit, bits, 1)):
-        if np.isfinite(conductance):
-            along += conductance * (np.diff(voltages, axis=axis) ** 2).sum((1, 2))
-    ends = np.zeros(len(drive))
-    for conductance, drop, wire, end in (
-        (circuit.left, drive - words[:, :, 0], wires.word_line, wires.source),
-        (circuit.right, drive - words[:, :, -1], wires.word_line, wires.source),
-        (circuit.bottom, bits[:, -1], wires.bit_line, wires.sense),
-        (circuit.top, bits[:, 0], wires.bit_line, wires.sense),
-    ):
-        squares = (np.where(np.isinf(conductance), 0, conductance) * drop) ** 2
-        along += wire * squares.sum(1)
-        ends += end * squares.sum(1)
-    return (supply * drive).sum(1), devices, along, ends
+    return Solution(currents, supply, words, bits, *powers(circuit, wires, drive, words, bits, supply, devices))

@@ -257,7 +257,11 @@ def test_offset_slices_hold_the_digits_of_shifted_codes():
     assert layout.zero.tolist() == [0] * 6 + [8] * 6
     assert layout.outputs(layout.levels - layout.zero).tolist() == codes.tolist()
     assert BitSliced(1, "offset").layout(codes[:, 1:], 127, Ideal(), 256).levels.shape == (1, 8 * 5)
-    assert BitSliced(1, "offset").layout(-codes[:, :1], 128, Ideal(), 256).levels.tolist() == [[0] * 7 + [1, 1]]
+    for low, high in ((-2, 1), (-1, 1), (-8, 7)):  # slices follow the grid, not the codes that happen to be there
+        layouts = [BitSliced(1, "offset").layout(np.array([[c]]), -low, Ideal(), 9) for c in (low, 0, high)]
+        assert {len(layout.terms) for layout in layouts} == {(high - low).bit_length()}
+        sums = [float(layout.outputs(layout.levels - layout.zero)[0, 0]) for layout in layouts]
+        assert sums == [low, 0, high]
 
 
 @pytest.mark.parametrize("mapping, slices", [(OffsetColumn("digital"), 1), (BitSliced(2, "offset"), 4)], ids=str)

@@ -88,6 +88,16 @@ def test_threads_and_stacks_change_no_bit(kernel):
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("kernel", MODULES, ids=BUILDS)
+def test_threads_within_one_large_array_change_no_bit(kernel):
+    g = devices("contrast", (1, 330, 400), np.random.default_rng(6))
+    ends = np.full(330, 0.4), np.zeros(330), np.full(400, 0.5), np.full(400, 0.2)
+    one, many = np.empty((2, 1, 330, 400))
+    kernel.transfer(g, 0.5, 0.3, *ends, one)
+    kernel.transfer(g, 0.5, 0.3, *ends, many, threads=3)
+    np.testing.assert_array_equal(one, many)
+
+
 @pytest.mark.parametrize("nodes, drivers, amplifiers", [(1, 1, 1), (5, 3, 2), (130, 7, 201), (300, 250, 260)])
 @pytest.mark.parametrize("kernel", MODULES, ids=BUILDS)
 def test_elimination_is_that_of_gauss(kernel, nodes, drivers, amplifiers):
