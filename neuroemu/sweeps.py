@@ -47,6 +47,23 @@ class Sweep:
             raise InputError(f"Sweep '{self.name}': no column '{name}'; it has {', '.join(self.rows[0])}")
         return np.array([np.nan if row[name] in (None, "") else float(row[name]) for row in self.rows])
 
+    @classmethod
+    def read(cls, path: str | Path) -> "Sweep":
+        """A sweep from a file that `sweep(..., store=path)` wrote; its values are text.
+
+        Raises
+        ------
+        FileFormatError
+            No such file, or not one of a sweep.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileFormatError(f"{path}: no such file; sweep(..., store=path) writes one")
+        rows = _rows_of(path)
+        if not rows or any(key not in rows[0] for key in SAME):
+            raise FileFormatError(f"{path}: not the store of a sweep; give another path")
+        return cls(next(iter(rows[0])), tuple(rows))
+
     def to_csv(self) -> str:
         """The rows as CSV text with a header."""
         text = io.StringIO()
@@ -149,12 +166,17 @@ def _stored(store, name: str) -> dict[str, dict[str, str]]:
     check_target(path)
     if not path.exists():
         return {}
-    if path.stat().st_size > MAX_STORE_BYTES:
-        raise FileFormatError(f"{path}: larger than {MAX_STORE_BYTES >> 20} MiB, so not the store of a sweep")
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"{path}: not a CSV file of a sweep ({error}); give another path") from None
+    rows = _rows_of(path)
     if rows and (name not in rows[0] or any(key not in rows[0] for key in SAME)):
         raise FileFormatError(f"{path}: not the store of a sweep over '{name}'; give another path")
     return {row[name]: row for row in rows if None not in row.values()}
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """All rows of a CSV file."""
+    if path.stat().st_size > MAX_STORE_BYTES:
+        raise FileFormatError(f"{path}: larger than {MAX_STORE_BYTES >> 20} MiB, so not the store of a sweep")
+    try:
+        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"{path}: not a CSV file of a sweep ({error}); give another path") from None
