@@ -177,12 +177,17 @@ SANA_FE_PICOJOULES = {  # SANA_FE; parts of a core
     "soma_update": (21.6, "neuron"),
     "soma_spike": (69.3, "neuron"),
     "synapse_dense": (35.5, "synapse"),
+    "synapse_sparse": (33.6, "synapse"),
+    "synapse_conv": (24.0, "synapse"),
     "axon_out": (111.0, "network"),
     "hop_north_south": (4.2, "network"),
+    "hop_east_west": (3.0, "network"),
 }
 SANA_FE_SECONDS = {  # SANA_FE
     "axon_in": 16e-9,
     "synapse_dense": 3.8e-9,
+    "synapse_sparse": 4.7e-9,
+    "synapse_conv": 3.1e-9,
     "soma_access": 6.0e-9,
     "soma_update": 3.7e-9,
     "soma_spike": 30.0e-9,
@@ -191,16 +196,20 @@ SANA_FE_SECONDS = {  # SANA_FE
 }
 
 
+def sana_fe_table() -> CostTable:
+    """SANA-FE's prices for Loihi, fitted by its authors; static power is not among them."""
+    rows = SANA_FE_PICOJOULES.items()
+    costs = (_marginal(event, pj * 1e-12, "SANA-FE Loihi", part, SANA_FE) for event, (pj, part) in rows)
+    return CostTable(costs=tuple(costs), excludes=("static power", "x86 cores and host"))
+
+
 def sana_fe_joules(neurons: int = 64, steps: int = 10) -> float:
     """`neurons` that fire in every step drive as many others, all to all, on two cores one hop apart."""
     updates, spikes = 2 * neurons * steps, neurons * steps
     events = {"soma_access": updates, "soma_update": updates, "soma_spike": spikes, "axon_out": spikes}
     events |= {"synapse_dense": spikes * neurons, "hop_north_south": spikes}
-    costs = tuple(
-        _marginal(event, pj * 1e-12, "SANA-FE Loihi", part, SANA_FE) for event, (pj, part) in SANA_FE_PICOJOULES.items()
-    )
     counts = Counts({("net", kind): n for kind, n in events.items()})
-    return price(counts, CostTable(costs=costs), seconds=0, inferences=1).total
+    return price(counts, sana_fe_table(), seconds=0, inferences=1).total
 
 
 def sana_fe_step_seconds(neurons: int = 64) -> float:
