@@ -26,12 +26,12 @@ def table(cases: tuple[Case, ...]) -> str:
     return "\n".join(lines + [f"| {' | '.join(cell.replace('|', '/') for cell in row(case))} |" for case in cases])
 
 
-def misses(report: Report) -> str:
-    """The cases beyond their tolerance, with what is known of why."""
-    found = [
-        f"- {case.number} {case.title}: {row(case)[4]}. {case.note}".rstrip() for case in report.cases if not case.held
-    ]
-    return "\n".join(["## Missed, and why", "", *found])
+def notes(report: Report) -> str:
+    """What is known of the cases beyond their tolerance, and of the others."""
+    parts = []
+    for title, held in (("Missed, and why", False), ("Held, and what to know", True)):
+        parts.append("\n".join([f"## {title}", "", *(f"- {note}." for note in report.notes(held=held))]))
+    return "\n\n".join(parts)
 
 
 def text(report: Report) -> str:
@@ -40,7 +40,7 @@ def text(report: Report) -> str:
     parts.append("## Headline\n\n" + "\n".join(f"- {line}" for line in report.headline().splitlines()))
     for proof in (*HEADLINE, *(name for name in CLASSES if name not in HEADLINE)):
         parts += [f"## {proof.capitalize()}\n\n{CLASSES[proof].capitalize()}.", table(report.of(proof))]
-    parts.append(misses(report))
+    parts.append(notes(report))
     parts.append("## Not computed\n\n" + "\n".join(f"- {name}: {why}." for name, why in NOT_COMPUTED.items()))
     seen = [f"- {sum(case.reading == name for case in report.cases)} {name}: {why}." for name, why in READINGS.items()]
     told = "Published figures that were only remembered are left out. Of those here:"

@@ -180,7 +180,7 @@ def neurram_neuron_joules(output_bits: int, input_bits: int) -> float:
 
 def neurram_cases() -> list[Case]:
     """Rates, energies of the neurons, and whether its breakdown adds up to its efficiency; then their mean errors."""
-    common = {"number": "V9", "tolerance": within(0.07), "source": WAN, "reading": "primary"}
+    common = {"number": "V9", "tolerance": within(0.07), "source": WAN, "reading": "quoted"}
     rates = [
         Case(
             title=f"NeuRRAM, {o} bits out, {i} in, {'1 phase' if phases == 1 else 'phases as needed'}",

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ..chips.tpu_v1 import BUSY_WATTS, CNN0_OPS_PER_SECOND, JOUPPI, TPU_V1
+from ..chips.xeon import XEON_E5_2699V3
 from ..digital._work import Product
 from ..digital.scale_sim import STATIONARY, scale_sim_cycles
 from ..energy import Counts, price
@@ -16,6 +17,7 @@ PROGRAMS = {  # name: (multiply-accumulates for each byte of weights, 10^12 oper
     "CNN0": (2888, 86.0),
     "CNN1": (1750, 14.1),
 }
+XEON_BUSY_WATTS = 145.0  # JOUPPI, Table 2
 GATED = ("MLP0", "MLP1", "LSTM0", "CNN0")
 SCALE_SIM_RUNS = {  # (R, C, K, M, T): cycles with weights, inputs, outputs stationary; scalesim 3.0.0
     (4, 4, 4, 4, 1): (11, 14, 10),
@@ -45,6 +47,12 @@ def tpu_watts(share: float) -> float:
     """Power of the die at `share` of CNN0's rate: idle power and the price of each MAC."""
     macs = round(share * CNN0_OPS_PER_SECOND / 2)
     return price(Counts({("chip", "mac"): macs}), TPU_V1.costs, seconds=1, inferences=1, units={"chip": 1}).total
+
+
+def xeon_watts(share: float) -> float:
+    """Power of the Xeon's die at `share` of its peak 8-bit rate: idle power and the price of each operation."""
+    events = Counts({("chip", "op_int8"): round(share * XEON_E5_2699V3.peak_ops[8])})
+    return price(events, XEON_E5_2699V3.costs, seconds=1, inferences=1, units={"chip": 1}).total
 
 
 def tpu_cases() -> list[Case]:
@@ -110,6 +118,17 @@ def tpu_cases() -> list[Case]:
             proof="held out",
             same_paper="idle and busy power, rate of CNN0",
             note="88 % of full power was measured: power at part load is not a line",
+            **common,
+        ),
+        Case(
+            title="Xeon E5-2699 v3, power of the die at 10 % load",
+            unit="W",
+            published=0.56 * XEON_BUSY_WATTS,
+            ours=xeon_watts(0.1),
+            tolerance=within(0.10),
+            proof="held out",
+            same_paper="idle and busy power, peak rate",
+            note="56 % of full power was measured: power at part load is not a line",
             **common,
         ),
         Case(

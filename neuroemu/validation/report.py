@@ -49,6 +49,17 @@ class Report:
             parts.append(f"{title}: {CLASSES[proof]}\n" + aligned(rows, left=(0, 1, 6, 7, 9)))
         return "\n\n".join(parts)
 
+    def notes(self, *, held: bool) -> list[str]:
+        """What is known beside the figures of the cases that held, or missed; a note of several cases stands once."""
+        told: dict[str, list[Case]] = {}
+        for case in self.cases:
+            if case.note and case.held == held:
+                told.setdefault(case.note, []).append(case)
+        return [
+            f"{cases[0].number} {cases[0].title}{f' and {len(cases) - 1} more' if cases[1:] else ''}: {note}"
+            for note, cases in told.items()
+        ]
+
     def to_csv(self) -> str:
         """One row for each case; intervals of ours as two columns."""
         text = io.StringIO()
@@ -62,8 +73,8 @@ class Report:
 
     def __repr__(self):
         left_out = [f"not computed: {name}: {why}" for name, why in NOT_COMPUTED.items()]
-        notes = [f"{case.number} {case.title}: {case.note}" for case in self.cases if case.note and not case.held]
-        told = ["missed, and why:", *(f"  {note}" for note in notes)] if notes else []
+        told = ["missed, and why:", *(f"  {note}" for note in self.notes(held=False))]
+        told += ["held, and what to know:", *(f"  {note}" for note in self.notes(held=True))]
         return "\n".join((self.table(), "", *told, *left_out, "", "HEADLINE", self.headline()))
 
 
