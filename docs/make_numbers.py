@@ -5,13 +5,21 @@ from pathlib import Path
 from neuroemu.chips.a100 import A100
 from neuroemu.chips.hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
 from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
+from neuroemu.chips.ibm34_costs import IBM34_COSTS
+from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
+from neuroemu.chips.neurram_costs import NEURRAM_COSTS
+from neuroemu.chips.puma_costs import PUMA_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
 from neuroemu.chips.xeon import XEON_E5_2699V3
 from neuroemu.energy import Cost, CostTable
 
 TABLES = {
     "HERMES": HERMES_COSTS,
+    "IBM 34 tiles": IBM34_COSTS,
+    "ISAAC": ISAAC_COSTS,
+    "PUMA": PUMA_COSTS,
+    "NeuRRAM": NEURRAM_COSTS,
     "Loihi 1": LOIHI_COSTS,
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
