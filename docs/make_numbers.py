@@ -28,7 +28,7 @@ from neuroemu.energy import Cost, CostTable
 
 TABLES = {
     "HERMES": HERMES_COSTS,
-    "IBM, 34 tiles": IBM34_COSTS,
+    "IBM 34 tiles": IBM34_COSTS,
     "ISAAC": ISAAC_COSTS,
     "PUMA": PUMA_COSTS,
     "NeuRRAM": NEURRAM_COSTS,
