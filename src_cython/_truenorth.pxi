@@ -43,6 +43,7 @@ cdef extern from "_truenorth.h" nogil:
         tn_plan *plan
     void tn_prepare(const tn_chip *, int64_t)
     void tn_inputs(const tn_chip *, const int32_t *, int64_t, int64_t, int64_t *)
+    int64_t tn_list(const uint8_t *, int64_t, int64_t, const int64_t *, int32_t *, int64_t)
     void tn_cores(const tn_chip *, int64_t, int64_t, int64_t, int64_t, int64_t *)
 
 cdef enum:  # cores that a thread takes at a time
@@ -127,7 +128,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     if chip.plan == NULL:
         raise MemoryError("truenorth kernel: no memory for the plan of the cores")
     with nogil:
-        for c in prange(cores, schedule="static", num_threads=threads):
+        for c in range(cores):
             tn_prepare(&chip, c)
         for t in range(ticks):
             last = first
@@ -136,6 +137,9 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
             if last > first:
                 tn_inputs(&chip, &inputs[first, 0], last - first, first_tick + t, &counts[t, 0])
             first = last
+            if threads == 1:  # entering a parallel part costs as much as several cores
+                tn_cores(&chip, 0, cores, t, first_tick + t, &counts[t, 0])
+                continue
             for b in prange(blocks, schedule="dynamic", num_threads=threads):
                 tn_cores(&chip, b * BLOCK, min((b + 1) * BLOCK, cores), t, first_tick + t, &tally[b, 0])
             for b in range(blocks):
@@ -143,3 +147,16 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
                     counts[t, k] += tally[b, k]
                     tally[b, k] = 0
         free(chip.plan)
+
+
+def list_spikes(const uint8_t[:, :, ::1] packed, const int64_t[::1] cores, int32_t[:, ::1] out):
+    """Write (tick, core, neuron) of each set bit of packed spikes (T, rows, 32); returns their number.
+
+    `out` needs 64 rows more than that; where there are fewer, the rest is counted only.
+    """
+    cdef int64_t ticks = packed.shape[0], rows = cores.shape[0]
+    _need(packed, (ticks, rows, TN_ROW), "packed")
+    _need(out, (out.shape[0], 3), "out")
+    if ticks == 0 or rows == 0:
+        return 0
+    return tn_list(&packed[0, 0, 0], ticks, rows, &cores[0], &out[0, 0] if out.shape[0] else NULL, out.shape[0])

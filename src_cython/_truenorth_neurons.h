@@ -7,8 +7,9 @@
 /* One core in one tick. */
 typedef struct {
     int64_t core, tick;
-    int active;              /* axons, ascending */
-    uint8_t axons[TN_SIZE];
+    uint64_t active[4];      /* axons, as bits */
+    int n_listed;            /* active axons in ascending order; only listed for draws */
+    uint8_t listed[TN_SIZE];
     int16_t narrow[TN_SIZE]; /* synaptic sums, if they fit */
     int32_t wide[TN_SIZE];   /* else; with stochastic synapses also */
     int16_t leak[TN_SIZE];   /* drawn; only if the core has stochastic leaks */
@@ -34,9 +35,23 @@ TN_INLINE int tn_lanes(tn_i mask)
 #endif
 }
 
+/* To 32 bits (GCC's own conversion takes the lanes out one by one). Bytes are below 128. */
 TN_INLINE tn_i tn_widen_bytes(const uint8_t *from)
 {
-    return __builtin_convertvector(*(const tn_q *)from, tn_i); /* the registers are below 128 */
+#if defined(__AVX2__)
+    return (tn_i)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from));
+#else
+    return __builtin_convertvector(*(const tn_q *)from, tn_i);
+#endif
+}
+
+TN_INLINE tn_i tn_widen(const int16_t *from)
+{
+#if defined(__AVX2__)
+    return (tn_i)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
+#else
+    return __builtin_convertvector(*(const tn_h *)from, tn_i);
+#endif
 }
 
 TN_INLINE tn_i tn_clip(tn_i x, int64_t *clips)
@@ -67,9 +82,8 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
     const tn_i zero = {0};
     tn_i unsettled = zero, mode = tn_widen_bytes(modes);
     for (int i = 0; i < TN_SIZE; i += TN_I) {
-        tn_i sum = wide ? *(const tn_i *)(now->wide + i)
-                        : __builtin_convertvector(*(const tn_h *)(now->narrow + i), tn_i);
-        tn_i leak = __builtin_convertvector(*(const tn_h *)(leaks + (i & leak_mask)), tn_i), turns = zero;
+        tn_i sum = wide ? *(const tn_i *)(now->wide + i) : tn_widen(now->narrow + i);
+        tn_i leak = tn_widen(leaks + (i & leak_mask)), turns = zero;
         if (reversal) turns = (tn_widen_bytes(leak_modes + i) & 2) != 0;
         if (!one_mode) mode = tn_widen_bytes(modes + i);
         tn_i linear = (mode & 3) == 1, to_reset = (mode & 3) == 0, saturates = (mode & 4) != 0;
@@ -92,7 +106,7 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
         now->fired[i / 8] = (uint8_t)(now->fired[i / 8] | tn_lanes(fired) << (i & 7));
         unsettled |= (after >= a) | (after < -b);
         if (reversal) {
-            tn_i programmed = __builtin_convertvector(*(const tn_h *)(chip->leak + base + i), tn_i);
+            tn_i programmed = tn_widen(chip->leak + base + i);
             unsettled |= (programmed != 0) & ((turns == 0) | (after != 0));
         }
     }
@@ -103,7 +117,7 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
     if (plan->one_mode) tn_update_as(chip, plan, now, WIDE, REVERSAL, ETA, 1);   \
     else tn_update_as(chip, plan, now, WIDE, REVERSAL, ETA, 0);                  \
     break
-static void tn_update(const tn_chip *chip, const tn_plan *plan, tn_now *now)
+static __attribute__((noinline)) void tn_update(const tn_chip *chip, const tn_plan *plan, tn_now *now)
 {
     memset(now->fired, 0, TN_ROW);
     now->saturations = 0;
