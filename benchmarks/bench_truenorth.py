@@ -89,16 +89,12 @@ def whole_chip(rng, n, random):
         weights=[1, -1, 2, -2], leak=2, threshold=100 - 32 * random, negative_threshold=100, saturate=True,
         reset_mode=1, **noise,
     )  # fmt: skip
-    cores = [
-        TrueNorthCoreProgram(
-            crossbar=np.argsort(rng.random((SIZE, SIZE)), axis=1) < SIZE // 2,
-            axon_types=types,
-            neurons=neurons,
-            targets=np.concatenate([targets[k], delays[k]], axis=1),
-            potential=rng.integers(0, 100, SIZE),
-        )  # fmt: skip
-        for k in range(n)
-    ]
+    cores = []
+    for k in range(n):
+        crossbar = np.argsort(rng.random((SIZE, SIZE)), axis=1) < SIZE // 2
+        places = np.concatenate([targets[k], delays[k]], axis=1)
+        core = {"crossbar": crossbar, "axon_types": types, "targets": places, "potential": rng.integers(0, 100, SIZE)}
+        cores.append(TrueNorthCoreProgram(neurons=neurons, **core))
     return TrueNorthProgram(cores=cores)
 
 

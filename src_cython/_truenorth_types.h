@@ -92,7 +92,7 @@ static void tn_random(const tn_chip *chip, int64_t core, uint64_t tick, uint32_t
     }
 }
 
-/* `bits` bits of a Galois shift register, x^32 + x^22 + x^2 + x + 1, the first one lowest. */
+/* `bits` bits of a Galois shift register with taps 32, 22, 2, 1; the first one lowest. */
 static uint32_t tn_draw(uint32_t *state, int bits)
 {
     uint32_t value = 0;

@@ -38,7 +38,7 @@ COUNT_NAMES = (
     "chip_crossings",
 )
 MESH = 64  # cores along a side of a chip [2]
-LFSR_TAPS = 0x80200003  # x^32 + x^22 + x^2 + x + 1, maximal length [3]
+LFSR_TAPS = 0x80200003  # bit t = bit t-1 ^ bit t-2 ^ bit t-22 ^ bit t-32, maximal length [3]
 KEY_WORD = 0x54525545  # fourth word of the key, so that no other use of the generator has the same key
 
 

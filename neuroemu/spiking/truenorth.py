@@ -46,10 +46,23 @@ class TrueNorthState:
 class TrueNorthRun:
     """What a run gave.
 
-    `spikes` int32 (n, 3) has tick, core and neuron of every spike of the recorded cores, in this order; `off_chip`
-    bool (n,) says which of them left the board. `potentials` int32 (T, P, 256) is V after each tick in the probed
-    cores. `counts` has the totals by name, `counts_by_tick` int64 (T, 13) the columns in that order; see `run_chip` in
-    `neuroemu.kernels.truenorth_reference` for their meaning. `state` continues the run, `warnings` are lines to show.
+    Parameters
+    ----------
+    spikes : int32 (n, 3)
+        Tick of this run, core and neuron of every spike of the recorded cores, in this order.
+    off_chip : bool (n,)
+        Which of them left the board.
+    potentials : int32 (T, P, 256)
+        V after each tick in the probed cores, lowest core first.
+    counts : dict
+        Totals by name: spikes from outside, synaptic events, neuron updates, active cores (one a tick and core),
+        spikes, those that left, merges, saturations, hops in four directions, and chip crossings. `run_chip` in
+        `neuroemu.kernels.truenorth_reference` says what each one is.
+    counts_by_tick : int64 (T, 13)
+        The same in each tick, in the order of `counts`.
+    state : TrueNorthState
+        Continues the run.
+    warnings : tuple of str
     """
 
     spikes: np.ndarray

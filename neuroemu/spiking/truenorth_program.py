@@ -110,7 +110,8 @@ class TrueNorthCoreProgram:
     Parameters
     ----------
     crossbar : bool (256, 256)
-        Whether axon (row) reaches neuron (column). Kept as packed bits; `connections()` gives them back.
+        Whether axon (row) reaches neuron (column). Kept, and also taken, as packed bits, uint8 (256, 32), bit j % 8 of
+        byte j // 8 for neuron j; `connections()` gives bool.
     axon_types : int (256,) or int
         0..3: which of a neuron's four weights the axon's spikes add.
     neurons : NeuronParameters
@@ -132,12 +133,14 @@ class TrueNorthCoreProgram:
     def __post_init__(self):
         who = "TrueNorthCoreProgram"
         _checks.instance(self.neurons, NeuronParameters, who=who, name="neurons")
-        crossbar = integers(self.crossbar, who, "crossbar", (AXONS, NEURONS), 0, 1, np.uint8, broadcast=False)
+        packed = self.crossbar
+        if getattr(packed, "shape", None) != (AXONS, NEURONS // 8) or packed.dtype != np.uint8:
+            bits = integers(self.crossbar, who, "crossbar", (AXONS, NEURONS), 0, 1, np.uint8, broadcast=False)
+            packed = np.packbits(bits, axis=1, bitorder="little")
+        packed = integers(packed, who, "crossbar", (AXONS, NEURONS // 8), 0, 255, np.uint8, broadcast=False)
         targets = integers(self.targets, who, "targets", (NEURONS, 3), OFF_CHIP, 2**19 - 1, np.int32)
         integers(targets[:, 1], who, "target axons", (NEURONS,), 0, AXONS - 1, np.int32)
         integers(targets[:, 2], who, "delays", (NEURONS,), 1, SLOTS - 1, np.int32)
-        packed = np.packbits(crossbar, axis=1, bitorder="little")
-        packed.setflags(write=False)
         types = integers(self.axon_types, who, "axon_types", (AXONS,), 0, TYPES - 1, np.uint8)
         v = integers(self.potential, who, "potential", (NEURONS,), V_MIN, V_MAX, np.int32)
         for name, value in (("crossbar", packed), ("axon_types", types), ("targets", targets), ("potential", v)):
@@ -198,7 +201,7 @@ class TrueNorthProgram:
             found = np.stack([x, y], axis=1).astype(np.int16)
             found.setflags(write=False)
             return found
-        top = MESH * max(width, height) - 1
+        top = MESH * MAX_CHIPS - 1
         found = integers(self.positions, who, "positions", (n, 2), 0, top, np.int16, broadcast=False)
         if (found >= (MESH * width, MESH * height)).any():
             raise InputError(f"{who}: a core lies outside the {MESH * width} x {MESH * height} mesh; enlarge chips")
