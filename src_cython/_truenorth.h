@@ -102,7 +102,8 @@ static __attribute__((noinline)) void tn_send(const tn_chip *chip, tn_mail *mail
 TN_INLINE void tn_ask(const tn_chip *chip, int64_t core, int64_t tick)
 {
     const uint8_t *rows = chip->crossbar + core * TN_SIZE * TN_ROW, *slot = tn_slot(chip, tick, core);
-    int any = chip->plan[core].busy;
+    const tn_plan *plan = chip->plan + core;
+    int any = plan->busy;
     for (int word = 0; word < 4; word++) {
         uint64_t bits;
         memcpy(&bits, slot + 8 * word, 8);
@@ -111,8 +112,9 @@ TN_INLINE void tn_ask(const tn_chip *chip, int64_t core, int64_t tick)
             __builtin_prefetch(rows + (64 * word + __builtin_ctzll(bits)) * TN_ROW);
     }
     for (int k = 0; k < TN_SIZE && any; k += 16) __builtin_prefetch(chip->potential + core * TN_SIZE + k, 1);
-    for (int k = 0; k < TN_TYPES * TN_SIZE && any; k += 32)
-        __builtin_prefetch(chip->weight + core * TN_TYPES * TN_SIZE + k);
+    for (int g = 0; g < TN_TYPES; g++)
+        for (int k = 0; k < TN_SIZE && any && plan->weight_mask[g]; k += 32)
+            __builtin_prefetch(chip->weight + (core * TN_TYPES + g) * TN_SIZE + k);
 }
 
 /* ---------------------------------------------------------------- synapses */
@@ -196,19 +198,21 @@ TN_INLINE tn_s tn_counts(const tn_counter *counter, int i, int depth)
     return count;
 }
 
-TN_INLINE void tn_add_as(const tn_counter *counter, const int16_t *weight, int16_t *sums, int depth, int first)
+TN_INLINE void tn_add_as(const tn_counter *counter, const int16_t *weight, int mask, int16_t *sums, int depth,
+                         int first)
 {
     for (int i = 0; i < TN_SIZE; i += TN_S) {
-        const tn_s w = *(const tn_s *)(weight + i), before = first ? (tn_s){0} : *(const tn_s *)(sums + i);
+        const tn_s w = *(const tn_s *)(weight + (i & mask)), before = first ? (tn_s){0} : *(const tn_s *)(sums + i);
         const tn_s more = depth == 1 ? tn_spread(counter->bits[0], i) & w : tn_counts(counter, i, depth) * w;
         *(tn_s *)(sums + i) = before + more;
     }
 }
 
-TN_INLINE void tn_add_narrow(const tn_counter *counter, const int16_t *weight, int16_t *sums, int depth, int first)
+TN_INLINE void tn_add_narrow(const tn_counter *counter, const int16_t *weight, int mask, int16_t *sums, int depth,
+                             int first)
 {
-    if (first) tn_add_as(counter, weight, sums, depth, 1);
-    else tn_add_as(counter, weight, sums, depth, 0);
+    if (first) tn_add_as(counter, weight, mask, sums, depth, 1);
+    else tn_add_as(counter, weight, mask, sums, depth, 0);
 }
 
 static void tn_add_wide(const tn_counter *counter, const int16_t *weight, int32_t *sums)
@@ -218,18 +222,18 @@ static void tn_add_wide(const tn_counter *counter, const int16_t *weight, int32_
     for (int i = 0; i < TN_SIZE; i++) sums[i] += counts[i] * weight[i];
 }
 
-static __attribute__((noinline)) void tn_add(const tn_counter *counter, const int16_t *weight, tn_now *now, int first)
+static __attribute__((noinline)) void tn_add(const tn_counter *counter, const int16_t *weight, int mask, tn_now *now, int first)
 {
     if (now->is_wide) {
         tn_add_wide(counter, weight, now->wide);
         return;
     }
     switch (counter->depth) { /* the usual depths are unrolled */
-    case 1: tn_add_narrow(counter, weight, now->narrow, 1, first); break;
-    case 2: tn_add_narrow(counter, weight, now->narrow, 2, first); break;
-    case 3: tn_add_narrow(counter, weight, now->narrow, 3, first); break;
-    case 4: tn_add_narrow(counter, weight, now->narrow, 4, first); break;
-    default: tn_add_narrow(counter, weight, now->narrow, counter->depth, first);
+    case 1: tn_add_narrow(counter, weight, mask, now->narrow, 1, first); break;
+    case 2: tn_add_narrow(counter, weight, mask, now->narrow, 2, first); break;
+    case 3: tn_add_narrow(counter, weight, mask, now->narrow, 3, first); break;
+    case 4: tn_add_narrow(counter, weight, mask, now->narrow, 4, first); break;
+    default: tn_add_narrow(counter, weight, mask, now->narrow, counter->depth, first);
     }
 }
 
@@ -257,7 +261,7 @@ static __attribute__((noinline)) int64_t tn_integrate(const tn_chip *chip, const
             for (int j = 0; j < TN_SIZE; j++) fixed[j] = (int16_t)(stochastic[j] >> g & 1 ? 0 : from[j]);
             from = fixed;
         }
-        tn_add(&counter[g], from, now, first);
+        tn_add(&counter[g], from, plan->has_stochastic_synapse ? -1 : plan->weight_mask[g], now, first);
         first = 0;
     }
     if (first) memset(now->narrow, 0, sizeof now->narrow);
@@ -405,11 +409,13 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
     const uint8_t *mode = chip->leak_mode + base;
     tn_plan plan;
     memset(&plan, 0, sizeof plan);
-    for (int g = 0; g < TN_TYPES; g++)
+    for (int g = 0; g < TN_TYPES; g++) {
+        plan.weight_mask[g] = TN_MASK(weight + g * TN_SIZE);
         for (int j = 0; j < TN_SIZE; j++) {
             const int size = weight[g * TN_SIZE + j] < 0 ? -weight[g * TN_SIZE + j] : weight[g * TN_SIZE + j];
             if (size > plan.largest[g]) plan.largest[g] = (int16_t)size;
         }
+    }
     plan.threshold_mask = TN_MASK(alpha), plan.negative_mask = TN_MASK(beta), plan.leak_mask = TN_MASK(leak);
     plan.reset_mask = TN_MASK(chip->reset + base), plan.one_mode = !TN_MASK(chip->reset_mode + base);
     for (int j = 0; j < TN_SIZE; j++) {

@@ -70,7 +70,7 @@ TN_INLINE tn_i tn_leak(tn_i v, tn_i leak, tn_i reversal)
 }
 
 TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *now, int wide, int reversal, int eta,
-                            int one_mode)
+                            int fixed)
 {
     const tn_plan plan = *given; /* copies: the stores below cannot change them */
     const int64_t base = now->core * TN_SIZE;
@@ -80,12 +80,13 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
     const uint8_t *modes = chip->reset_mode + base, *leak_modes = chip->leak_mode + base;
     int32_t *potential = chip->potential + base;
     const tn_i zero = {0};
-    tn_i unsettled = zero, mode = tn_widen_bytes(modes);
+    tn_i unsettled = zero;
     for (int i = 0; i < TN_SIZE; i += TN_I) {
         tn_i sum = wide ? *(const tn_i *)(now->wide + i) : tn_widen(now->narrow + i);
         tn_i leak = tn_widen(leaks + (i & leak_mask)), turns = zero;
         if (reversal) turns = (tn_widen_bytes(leak_modes + i) & 2) != 0;
-        if (!one_mode) mode = tn_widen_bytes(modes + i);
+        tn_i mode = zero + fixed;
+        if (fixed < 0) mode = tn_widen_bytes(modes + i);
         tn_i linear = (mode & 3) == 1, to_reset = (mode & 3) == 0, saturates = (mode & 4) != 0;
         tn_i a = *(const tn_i *)(alpha + (i & plan.threshold_mask));
         tn_i b = *(const tn_i *)(beta + (i & plan.negative_mask));
@@ -104,7 +105,7 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
         tn_i after = tn_select(fired, above, tn_select(under, below, w));
         *(tn_i *)(potential + i) = after;
         now->fired[i / 8] = (uint8_t)(now->fired[i / 8] | tn_lanes(fired) << (i & 7));
-        unsettled |= (after >= a) | (after < -b);
+        if (!plan.always_busy) unsettled |= (after >= a) | (after < -b);
         if (reversal) {
             tn_i programmed = tn_widen(chip->leak + base + i);
             unsettled |= (programmed != 0) & ((turns == 0) | (after != 0));
@@ -113,23 +114,31 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
     now->busy = plan.always_busy || tn_lanes(unsettled != 0);
 }
 
-#define TN_UPDATE(WIDE, REVERSAL, ETA)                                           \
-    if (plan->one_mode) tn_update_as(chip, plan, now, WIDE, REVERSAL, ETA, 1);   \
-    else tn_update_as(chip, plan, now, WIDE, REVERSAL, ETA, 0);                  \
-    break
+/* One loop for each combination of what the core has; `fixed` is the reset mode of all its neurons, or -1. */
+TN_INLINE void tn_update_mode(const tn_chip *chip, const tn_plan *plan, tn_now *now, int wide, int reversal, int eta)
+{
+    switch (plan->one_mode ? chip->reset_mode[now->core * TN_SIZE] : -1) {
+    case 0: tn_update_as(chip, plan, now, wide, reversal, eta, 0); break;
+    case 1: tn_update_as(chip, plan, now, wide, reversal, eta, 1); break;
+    case 4: tn_update_as(chip, plan, now, wide, reversal, eta, 4); break;
+    case 5: tn_update_as(chip, plan, now, wide, reversal, eta, 5); break;
+    default: tn_update_as(chip, plan, now, wide, reversal, eta, -1);
+    }
+}
+
 static __attribute__((noinline)) void tn_update(const tn_chip *chip, const tn_plan *plan, tn_now *now)
 {
     memset(now->fired, 0, TN_ROW);
     now->saturations = 0;
-    switch ((now->is_wide ? 1 : 0) | (plan->has_reversal ? 2 : 0) | (plan->has_eta ? 4 : 0)) {
-    case 0: TN_UPDATE(0, 0, 0);
-    case 1: TN_UPDATE(1, 0, 0);
-    case 2: TN_UPDATE(0, 1, 0);
-    case 3: TN_UPDATE(1, 1, 0);
-    case 4: TN_UPDATE(0, 0, 1);
-    case 5: TN_UPDATE(1, 0, 1);
-    case 6: TN_UPDATE(0, 1, 1);
-    default: TN_UPDATE(1, 1, 1);
+    switch ((now->is_wide ? 1 : 0) | (plan->has_eta ? 2 : 0) | (plan->has_reversal ? 4 : 0)) {
+    case 0: tn_update_mode(chip, plan, now, 0, 0, 0); break;
+    case 1: tn_update_mode(chip, plan, now, 1, 0, 0); break;
+    case 2: tn_update_mode(chip, plan, now, 0, 0, 1); break;
+    case 3: tn_update_mode(chip, plan, now, 1, 0, 1); break;
+    case 4: tn_update_as(chip, plan, now, 0, 1, 0, -1); break;
+    case 5: tn_update_as(chip, plan, now, 1, 1, 0, -1); break;
+    case 6: tn_update_as(chip, plan, now, 0, 1, 1, -1); break;
+    default: tn_update_as(chip, plan, now, 1, 1, 1, -1);
     }
 }
 #endif

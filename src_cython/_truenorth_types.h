@@ -36,7 +36,7 @@ enum {
 typedef struct {
     uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
     int16_t largest[TN_TYPES]; /* |weight| */
-    int16_t threshold_mask, negative_mask, reset_mask, leak_mask;
+    int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES];
     uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
     uint8_t always_busy, busy; /* busy: some neuron is unsettled */
 } tn_plan;
