@@ -166,15 +166,14 @@ def _start(program, seed) -> TrueNorthState:
 def _inputs(spikes, ticks, cores):
     given = np.asarray(spikes)
     given = given.reshape(0, 3).astype(np.int32) if given.size == 0 else given
-    shape = (len(given) if given.ndim else 1, 3)
-    given = integers(given, "run_truenorth", "spikes", shape, 0, 2**31 - 1, np.int32, broadcast=False)
-    highest = given.max(axis=0, initial=0)
-    for value, name, limit in zip(highest, ("tick", "core", "axon"), (ticks, cores, AXONS), strict=True):
-        if value >= limit:
-            raise InputError(f"run_truenorth: spikes has {name} {value}; allowed: 0 to {limit - 1}")
-    if (given[1:, 0] < given[:-1, 0]).any():
-        given = given[np.argsort(given[:, 0], kind="stable")]
-    return np.ascontiguousarray(given)
+    if given.ndim != 2 or given.shape[1] != 3:
+        raise InputError(f"run_truenorth: spikes has shape {given.shape}; give (S, 3): tick, core, axon")
+    columns = [np.ascontiguousarray(column) for column in given.T]
+    for column, name, limit in zip(columns, ("ticks", "cores", "axons"), (ticks, cores, AXONS), strict=True):
+        integers(column, "run_truenorth", f"{name} of spikes", column.shape, 0, limit - 1, np.int32)
+    found = np.stack(columns, axis=1, dtype=np.int32, casting="unsafe")
+    late = columns[0][1:] < columns[0][:-1]
+    return found[np.argsort(columns[0], kind="stable")] if late.any() else found
 
 
 def _cores(value, n, name):
