@@ -32,5 +32,9 @@ class PriceError(NeuroemuError, ValueError):
     """A counted event has no price, or prices were combined that may not be added."""
 
 
+class ConvergenceError(NeuroemuError, ArithmeticError):
+    """An iteration did not reach its tolerance."""
+
+
 class MissingDependencyError(NeuroemuError, ImportError):
     """An optional library is not installed."""

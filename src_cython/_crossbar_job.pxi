@@ -8,10 +8,15 @@ include "_rng.pxi"
 cdef enum:
     ROWS = 96  # of a block: a multiple of the micro-kernel's rows and of UNITS
     STREAMS = 4
+    WIDENED = 12  # rows from which weights are worth turning into float64 before the product
     SERIAL_WORK = 20000000  # multiply-accumulates below which starting threads costs more than it saves
     NORMAL_WORK = 64  # multiply-accumulates that take as long as one normal
 
 ctypedef fused real:
+    float
+    double
+
+ctypedef fused weight:
     float
     double
 
@@ -34,11 +39,11 @@ cdef inline double on_grid(double a) noexcept nogil:
     return (a + <double>6442450944.0) - <double>6442450944.0
 
 
-cdef struct Job:  # what all tasks share; weights are float or double
-    const void *mean
-    const void *variance
-    const void *column_variance  # [tile][panel][16], where the noise has the same variance in all rows of a tile
-    const void *sigma
+cdef struct Job:  # what all tasks share; the weights of exact sums lie on a grid that float32 holds, too
+    const float *mean
+    const float *variance
+    const float *column_variance  # [tile][panel][16], where the noise has the same variance in all rows of a tile
+    const float *sigma
     const float *x
     double *out
     Py_ssize_t rows, patches, inputs, outputs, tiles, tile_rows, depth, panels
@@ -66,6 +71,7 @@ cdef struct Scratch:  # one for each thread; what is not a pointer is a place in
     Py_ssize_t mean  # [units][16], units = panels of a group * rows of the block
     Py_ssize_t variance
     Py_ssize_t weights  # one tile of one image, with its slow noise
+    Py_ssize_t wide  # one panel of one tile in float64
     Py_ssize_t inverse  # [BLOCK] each: the ADC of the units at hand
     Py_ssize_t offset
     Py_ssize_t extra
@@ -115,6 +121,9 @@ cdef Py_ssize_t lay_out(const Job *job, int64_t *counts, Scratch *s) noexcept no
     s.weights = p
     if job.sigma != NULL:
         p += job.strip_panels * job.depth * UNIT
+    s.wide = p
+    if job.exact:
+        p += job.depth * UNIT
     return p
 
 

@@ -15,7 +15,9 @@ cdef extern from "_gemm.h" nogil:
     void gemm_panel_double(Py_ssize_t rows, const double *a, Py_ssize_t stride, const double *b, Py_ssize_t depth,
                            double *c) noexcept
     void gemm_streams_float(const float **a, const float **b, Py_ssize_t depth, float **c) noexcept
-    void gemm_streams_double(const double **a, const double **b, Py_ssize_t depth, double **c) noexcept
+    void gemm_panel_mixed(Py_ssize_t rows, const double *a, Py_ssize_t stride, const float *b, Py_ssize_t depth,
+                          double *c) noexcept
+    void gemm_streams_mixed(const double **a, const float **b, Py_ssize_t depth, double **c) noexcept
 
 
 cdef void add_slow_noise(const Job *job, Scratch *s, real *m, Py_ssize_t tile, uint32_t image, Py_ssize_t first_panel,
@@ -24,8 +26,8 @@ cdef void add_slow_noise(const Job *job, Scratch *s, real *m, Py_ssize_t tile, u
     cdef Counters counters
     cdef Py_ssize_t p, block, r, i, n, unit, place
     cdef float *normals = <float *>(m + s.normals)
-    cdef const real *mean
-    cdef const real *sigma
+    cdef const float *mean
+    cdef const float *sigma
     cdef real *weights
     counters.last = <uint32_t>tile
     for p in range(panels):
@@ -37,52 +39,69 @@ cdef void add_slow_noise(const Job *job, Scratch *s, real *m, Py_ssize_t tile, u
                 counters.second[unit] = <uint32_t>(r + unit)
                 counters.third[unit] = image
             draw_block(&job.slow_key, &counters, normals)
-            mean = <const real *>job.mean + place + r * UNIT
-            sigma = <const real *>job.sigma + place + r * UNIT
+            mean = job.mean + place + r * UNIT
+            sigma = job.sigma + place + r * UNIT
             weights = m + s.weights + (p * job.depth + r) * UNIT
             n = min(<Py_ssize_t>UNITS, depth - r) * UNIT
             for i in range(n):
-                weights[i] = mean[i] + sigma[i] * normals[i]
+                weights[i] = <real>mean[i] + <real>sigma[i] * normals[i]
             if real is double:
                 for i in range(n):
                     weights[i] = on_grid(weights[i])
 
 
-cdef inline void panel_product(Py_ssize_t rows, const real *a, Py_ssize_t stride, const real *b, Py_ssize_t depth,
-                               real *c) noexcept nogil:
+cdef inline void panel_product(Scratch *s, real *m, Py_ssize_t rows, const real *a, Py_ssize_t stride, const weight *b,
+                               Py_ssize_t depth, real *c) noexcept nogil:
+    cdef Py_ssize_t i
     if real is float:
-        gemm_panel_float(rows, a, stride, b, depth, c)
-    else:
+        if weight is float:
+            gemm_panel_float(rows, a, stride, b, depth, c)
+    elif weight is double:
         gemm_panel_double(rows, a, stride, b, depth, c)
+    elif rows < WIDENED:
+        gemm_panel_mixed(rows, a, stride, b, depth, c)
+    else:
+        for i in range(depth * UNIT):
+            m[s.wide + i] = b[i]
+        gemm_panel_double(rows, a, stride, m + s.wide, depth, c)
 
 
-cdef void multiply(const Job *job, Scratch *s, real *m, const real *weights, const real *variances, Py_ssize_t panels,
-                   Py_ssize_t rows, Py_ssize_t depth) noexcept nogil:
-    """Mean and variance of the column sums of a block for a few panels."""
+cdef Py_ssize_t multiply_row(const Job *job, Scratch *s, real *m, const float *weights, const float *variances,
+                             Py_ssize_t panels, Py_ssize_t depth) noexcept nogil:
+    """Column sums of a block of one row, several panels at a time; how many panels that were."""
     cdef const real *a[STREAMS]
-    cdef const real *b[STREAMS]
+    cdef const float *b[STREAMS]
     cdef real *c[STREAMS]
     cdef Py_ssize_t p = 0, panel = job.depth * UNIT, i
-    if rows == 1:
-        while p + (2 if variances != NULL else 4) <= panels:
-            for i in range(STREAMS):
-                if variances != NULL and i >= 2:
-                    a[i] = m + s.squares
-                    b[i] = variances + (p + i - 2) * panel
-                    c[i] = m + s.variance + (p + i - 2) * UNIT
-                else:
-                    a[i] = m + s.driven
-                    b[i] = weights + (p + i) * panel
-                    c[i] = m + s.mean + (p + i) * UNIT
-            if real is float:
-                gemm_streams_float(a, b, depth, c)
+    while p + (2 if variances != NULL else 4) <= panels:
+        for i in range(STREAMS):
+            if variances != NULL and i >= 2:
+                a[i] = m + s.squares
+                b[i] = variances + (p + i - 2) * panel
+                c[i] = m + s.variance + (p + i - 2) * UNIT
             else:
-                gemm_streams_double(a, b, depth, c)
-            p += 2 if variances != NULL else 4
+                a[i] = m + s.driven
+                b[i] = weights + (p + i) * panel
+                c[i] = m + s.mean + (p + i) * UNIT
+        if real is float:
+            gemm_streams_float(a, b, depth, c)
+        else:
+            gemm_streams_mixed(a, b, depth, c)
+        p += 2 if variances != NULL else 4
+    return p
+
+
+cdef void multiply(const Job *job, Scratch *s, real *m, const weight *weights, const float *variances,
+                   Py_ssize_t panels, Py_ssize_t rows, Py_ssize_t depth) noexcept nogil:
+    """Mean and variance of the column sums of a block for a few panels."""
+    cdef Py_ssize_t p = 0, panel = job.depth * UNIT
+    if weight is float:
+        if rows == 1:
+            p = multiply_row(job, s, m, weights, variances, panels, depth)
     while p < panels:
-        panel_product(rows, m + s.driven, job.stride, weights + p * panel, depth, m + s.mean + p * rows * UNIT)
+        panel_product(s, m, rows, m + s.driven, job.stride, weights + p * panel, depth, m + s.mean + p * rows * UNIT)
         if variances != NULL:
-            panel_product(rows, m + s.squares, job.stride, variances + p * panel, depth,
+            panel_product(s, m, rows, m + s.squares, job.stride, variances + p * panel, depth,
                           m + s.variance + p * rows * UNIT)
         p += 1
 
@@ -113,7 +132,7 @@ cdef void read_converter(const Job *job, Scratch *s, real *m, Py_ssize_t unit, P
             back[j] = job.adc_back[at + j]
     if job.column_variance != NULL:
         for j in range(n):
-            column[j] = (<const real *>job.column_variance)[(tile * job.panels + panel) * UNIT + j]
+            column[j] = job.column_variance[(tile * job.panels + panel) * UNIT + j]
     s.columns[unit] = <int>n
     if job.adc_edges != NULL:
         s.edges[unit] = job.adc_edges + at * job.edges
@@ -258,8 +277,7 @@ cdef void run_task(const Job *job, real *m, int64_t *counts, Py_ssize_t task) no
     cdef Py_ssize_t begin = task // job.strips * job.task_rows, strip = task % job.strips * job.strip_panels
     cdef Py_ssize_t end = min(begin + job.task_rows, job.rows), strip_end = min(strip + job.strip_panels, job.panels)
     cdef Py_ssize_t tile, row, rows, panel, panels, depth, place
-    cdef const real *weights
-    cdef const real *variances
+    cdef const float *variances
     s.group_panels = 1
     lay_out(job, counts, &s)
     for tile in range(job.tiles):
@@ -277,11 +295,12 @@ cdef void run_task(const Job *job, real *m, int64_t *counts, Py_ssize_t task) no
             while panel < strip_end:
                 panels = min(s.group_panels, strip_end - panel)
                 place = (tile * job.panels + panel) * job.depth * UNIT
-                variances = <const real *>job.variance + place if job.variance != NULL else NULL
-                weights = <const real *>job.mean + place
+                variances = job.variance + place if job.variance != NULL else NULL
                 if job.sigma != NULL:
-                    weights = m + s.weights + (panel - strip) * job.depth * UNIT
-                multiply(job, &s, m, weights, variances, panels, rows, depth)
+                    multiply(job, &s, m, m + s.weights + (panel - strip) * job.depth * UNIT, variances, panels, rows,
+                             depth)
+                else:
+                    multiply(job, &s, m, job.mean + place, variances, panels, rows, depth)
                 finish(job, &s, m, rows * panels, tile, panel, panels)
                 panel += panels
             row += rows

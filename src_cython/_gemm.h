@@ -1,5 +1,5 @@
-/* Small matrix products for the crossbar kernel, in float32 and in float64: a few rows of inputs by a panel of sixteen
- * columns.
+/* Small matrix products for the crossbar kernel, in float32, in float64, and of float64 inputs with float32 weights: a
+ * few rows of inputs by a panel of sixteen columns.
  *
  * The weights of a panel lie as [row][16]; the inputs are row-major. Every output is one accumulator, summed over
  * the rows in order, so its bits do not depend on which rows or panels are computed beside it. The three variants
@@ -45,15 +45,26 @@ typedef double gemm_vector_double __attribute__((vector_size(16)));
 
 #define GEMM(name) name##_float
 #define GEMM_NUMBER float
+#define GEMM_WEIGHT float
 #define GEMM_VECTORS GEMM_VECTORS_FLOAT
 #include "_gemm_panel.h"
 #undef GEMM
 #undef GEMM_NUMBER
+#undef GEMM_WEIGHT
 #undef GEMM_VECTORS
 
 #define GEMM(name) name##_double
 #define GEMM_NUMBER double
+#define GEMM_WEIGHT double
 #define GEMM_VECTORS GEMM_VECTORS_DOUBLE
+#include "_gemm_panel.h"
+#undef GEMM
+#undef GEMM_WEIGHT
+
+typedef gemm_vector_double gemm_vector_mixed;
+#define gemm_fma_mixed gemm_fma_double
+#define GEMM(name) name##_mixed
+#define GEMM_WEIGHT float
 #include "_gemm_panel.h"
 
 #endif

@@ -1,4 +1,4 @@
-/* The products of _gemm.h for one kind of number; included once for each, with GEMM(name), GEMM_NUMBER and
+/* The products of _gemm.h for one kind of number; included once for each, with GEMM(name), GEMM_NUMBER, GEMM_WEIGHT and
  * GEMM_VECTORS, the vectors of a row in registers. */
 
 #define GEMM_LANES ((int)(sizeof(GEMM(gemm_vector)) / sizeof(GEMM_NUMBER)))
@@ -7,12 +7,19 @@
 /* The same vector type without alignment or aliasing demands, for loads and stores. */
 typedef GEMM(gemm_vector) GEMM(gemm_memory) __attribute__((aligned(4), may_alias));
 
-GEMM_INLINE GEMM(gemm_vector) GEMM(gemm_load)(const GEMM_NUMBER *p) { return *(const GEMM(gemm_memory) *)p; }
+typedef GEMM_WEIGHT GEMM(gemm_weights) __attribute__((vector_size(GEMM_LANES * sizeof(GEMM_WEIGHT))));
+typedef GEMM(gemm_weights) GEMM(gemm_weight_memory) __attribute__((aligned(4), may_alias));
+
+GEMM_INLINE GEMM(gemm_vector) GEMM(gemm_load)(const GEMM_WEIGHT *p)
+{
+    const GEMM(gemm_weights) weights = *(const GEMM(gemm_weight_memory) *)p;
+    return (GEMM(gemm_vector))__builtin_convertvector(weights, GEMM(gemm_vector));
+}
 GEMM_INLINE void GEMM(gemm_store)(GEMM_NUMBER *p, GEMM(gemm_vector) v) { *(GEMM(gemm_memory) *)p = v; }
 GEMM_INLINE GEMM(gemm_vector) GEMM(gemm_broadcast)(GEMM_NUMBER x) { return x - (GEMM(gemm_vector)){0}; }
 
 /* c[rows][16] = a[rows][depth] . b[depth][16], for a number of rows that is known at compile time. */
-GEMM_INLINE void GEMM(gemm_rows)(const int rows, const GEMM_NUMBER *a, ptrdiff_t stride, const GEMM_NUMBER *b,
+GEMM_INLINE void GEMM(gemm_rows)(const int rows, const GEMM_NUMBER *a, ptrdiff_t stride, const GEMM_WEIGHT *b,
                                  ptrdiff_t depth, GEMM_NUMBER *c)
 {
     for (int column = 0; column < GEMM_PANEL; column += GEMM_WIDTH) {
@@ -44,7 +51,7 @@ GEMM_INLINE void GEMM(gemm_rows)(const int rows, const GEMM_NUMBER *a, ptrdiff_t
 }
 
 /* c[rows][16] = a[rows][depth] . b[depth][16] for any number of rows. */
-static void GEMM(gemm_panel)(ptrdiff_t rows, const GEMM_NUMBER *a, ptrdiff_t stride, const GEMM_NUMBER *b,
+static void GEMM(gemm_panel)(ptrdiff_t rows, const GEMM_NUMBER *a, ptrdiff_t stride, const GEMM_WEIGHT *b,
                              ptrdiff_t depth, GEMM_NUMBER *c)
 {
     for (; rows >= GEMM_ROWS; rows -= GEMM_ROWS, a += GEMM_ROWS * stride, c += GEMM_ROWS * GEMM_PANEL)
@@ -62,7 +69,7 @@ static void GEMM(gemm_panel)(ptrdiff_t rows, const GEMM_NUMBER *a, ptrdiff_t str
 
 /* Four products of one input row with one panel each. A single row is bound by memory, not arithmetic: reading four
  * panels at once keeps enough additions in flight to hide their latency. */
-static void GEMM(gemm_streams)(const GEMM_NUMBER *const a[GEMM_STREAMS], const GEMM_NUMBER *const b[GEMM_STREAMS],
+static void GEMM(gemm_streams)(const GEMM_NUMBER *const a[GEMM_STREAMS], const GEMM_WEIGHT *const b[GEMM_STREAMS],
                                ptrdiff_t depth, GEMM_NUMBER *const c[GEMM_STREAMS])
 {
     for (int column = 0; column < GEMM_PANEL; column += 2 * GEMM_LANES) {
@@ -73,7 +80,7 @@ static void GEMM(gemm_streams)(const GEMM_NUMBER *const a[GEMM_STREAMS], const G
         for (ptrdiff_t k = 0; k < depth; k++)
 #pragma GCC unroll 4
             for (int s = 0; s < GEMM_STREAMS; s++) {
-                const GEMM_NUMBER *weight = b[s] + k * GEMM_PANEL + column;
+                const GEMM_WEIGHT *weight = b[s] + k * GEMM_PANEL + column;
                 const GEMM(gemm_vector) input = GEMM(gemm_broadcast)(a[s][k]);
                 sum[s][0] = GEMM(gemm_fma)(input, GEMM(gemm_load)(weight), sum[s][0]);
                 sum[s][1] = GEMM(gemm_fma)(input, GEMM(gemm_load)(weight + GEMM_LANES), sum[s][1]);

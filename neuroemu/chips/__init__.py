@@ -2,17 +2,37 @@
 
 from .a100 import A100
 from .hermes import HERMES, HERMES_4PHASE
+from .ibm34 import IBM34
+from .isaac import ISAAC
 from .loihi import LOIHI
+from .neurram import NEURRAM
+from .puma import PUMA
 from .tpu_v1 import TPU_V1
 from .xeon import XEON_E5_2699V3
 
 ALL = {
     "HERMES": HERMES,
     "HERMES_4PHASE": HERMES_4PHASE,
+    "IBM34": IBM34,
+    "ISAAC": ISAAC,
+    "NEURRAM": NEURRAM,
+    "PUMA": PUMA,
     "LOIHI": LOIHI,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
 }
 
-__all__ = ["A100", "ALL", "HERMES", "HERMES_4PHASE", "LOIHI", "TPU_V1", "XEON_E5_2699V3"]
+__all__ = [
+    "A100",
+    "ALL",
+    "HERMES",
+    "HERMES_4PHASE",
+    "IBM34",
+    "ISAAC",
+    "LOIHI",
+    "NEURRAM",
+    "PUMA",
+    "TPU_V1",
+    "XEON_E5_2699V3",
+]

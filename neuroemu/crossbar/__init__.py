@@ -13,6 +13,7 @@ from .compensation import (
     ReferenceColumns,
     TileGain,
 )
+from .conduction import Conduction, IvTable, Ohmic, Resistor, Selector, Series, Sinh, Transistor
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
@@ -25,6 +26,8 @@ from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .sar import Sar
 from .significance import Significance
+from .solution import Solution
+from .wires import Wires, solve, transfer
 
 __all__ = [
     "Adc",
@@ -42,6 +45,7 @@ __all__ = [
     "ColumnConverter",
     "ColumnGain",
     "Compensation",
+    "Conduction",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
@@ -53,26 +57,37 @@ __all__ = [
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "IvTable",
     "Measured",
     "MinMaxRange",
     "MseRange",
     "NoCompensation",
     "NoiseBudget",
     "OffsetColumn",
+    "Ohmic",
     "PercentileRange",
     "ProgrammedChip",
     "PulseWidth",
     "Ramp",
     "ReferenceColumns",
+    "Resistor",
     "RowDriver",
     "RowOrder",
     "Sar",
+    "Selector",
+    "Series",
     "Significance",
+    "Sinh",
+    "Solution",
     "TileGain",
+    "Transistor",
     "Uniform",
+    "Wires",
     "ideal",
     "load_programmed",
     "noise_budget",
     "program",
     "read_per_device",
+    "solve",
+    "transfer",
 ]

@@ -5,21 +5,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import _streams
-from ..errors import InputError
 from ..network import layers as L
 from ..network.graph import Network
 from . import mapping
+from .binary import with_counted_reads
 from .cells import Layout
 from .compensation import Aged, Samples
-from .conduction import Conduction
 from .correction import layout_in_turn, program_in_turn
 from .drivers import Drivers, drivers_of
 from .engine import LayerEngine, Part, Tally, part_of
 from .exactness import refuse_rounded_sums
 from .folding import with_folded_reads
 from .inputs import InputScheme
+from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
+from .wired import wired_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +101,15 @@ def engine_from(
     else:
         tables = _tables(chip, network, layer, layout, tiles, shape, samples, key=(*made, index))
     spans = (chip.image_seconds, chip.session_seconds)
-    weights = effective_weights(
-        programmed, layout.levels.shape, top, chip.device, seconds=chip.seconds, spans=spans, key=(seed, trial, index),
-        merge_slow=positions(network, layer) * planes == 1,
-    )  # fmt: skip
+    aged_at, wired, loss = {"seconds": chip.seconds, "spans": spans, "key": (seed, trial, index)}, None, 0.0
+    if chip.wires is None:
+        once = positions(network, layer) * planes == 1
+        weights = effective_weights(programmed, layout.levels.shape, top, chip.device, merge_slow=once, **aged_at)
+    else:
+        weights, wired, loss = wired_weights(
+            programmed, layout.levels.shape, top, chip.device, wires=chip.wires, noise=chip.noise_in_wires,
+            rows_per_tile=high, threads=threads, **aged_at,
+        )  # fmt: skip
     conduction = _conduction(chip, network, layer)
     if conduction is not None:
         step = (chip.device.g_max - chip.device.g_min) / chip.mapping.top(mapping.largest_code(layer))
@@ -113,7 +119,8 @@ def engine_from(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, conduction=conduction, drivers=drivers, part=_part(
+        arrays=arrays, known=_known(layout, tiles, shape), conduction=conduction, drivers=drivers, wired=wired,
+        wire_loss=loss, part=_part(
             weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
         ),
     )  # fmt: skip
@@ -123,7 +130,7 @@ def engine_from(
     else:
         aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
         built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
-    return with_folded_reads(built, weights, largest)
+    return built if wired is not None else with_counted_reads(with_folded_reads(built, weights, largest), weights)
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
@@ -176,12 +183,12 @@ def _samples(sampled: np.ndarray, chip, scheme: InputScheme, scale: float, plane
     return Samples(lively, lively.astype(np.float64))
 
 
-def _conduction(chip, network: Network, layer: L.Weighted) -> Conduction | None:
+def _conduction(chip, network: Network, layer: L.Weighted) -> PowerSeries | None:
     """How the layer's cells conduct; None for ohmic ones."""
     if chip.device.iv is None:
         return None
     scheme = scheme_of(chip, network, layer)
-    return Conduction(
+    return PowerSeries(
         chip.device.iv, chip.dac.v_read, scheme.full_drive(largest_drive(chip, network, layer)),
         held=scheme.holds_voltage, signed=scheme.phases == 1 and can_be_negative(network, layer),
     )  # fmt: skip
@@ -197,16 +204,20 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
     return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
+def _known(layout: Layout, tiles, shape) -> np.ndarray | None:
+    """(T, M): what zero weights add to the outputs per drive step of each row tile, on the arrays that exist."""
+    if layout.zero is None:
+        return None
+    there = np.zeros(shape)
+    for tile in tiles:
+        there[tile.row_tile, tile.columns] = layout.zero[tile.columns]
+    return layout.outputs(there)
+
+
 def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:
     """Errors of the layer's row drivers; None where they are exact."""
     full = scheme_of(chip, network, layer).full_drive(largest_drive(chip, network, layer))
-    drivers = drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
-    if drivers is not None and chip.device.iv is not None:
-        raise InputError(
-            f"{chip.name}: noise or nonlinearity of {chip.dac} with cells that are not ohmic is not modelled; use "
-            "Dac(noise=0, inl=0) or a device without an I-V curve"
-        )
-    return drivers
+    return drivers_of(chip.dac, full, len(layout.levels), layout.rows_per_tile, key=key)
 
 
 def _part(weights: Weights, layout: Layout, n_row_tiles: int, *, key, exact: bool, drivers: Drivers | None) -> Part:

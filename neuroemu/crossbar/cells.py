@@ -8,11 +8,12 @@ have modules of their own: `significance` and `averaged`; `packing` puts rows an
 References
 ----------
 .. [1] A. Shafiee et al., "ISAAC: a convolutional neural network accelerator with in-situ analog arithmetic in
-   crossbars", ISCA 2016, doi:10.1109/ISCA.2016.12 (bit slices with digital shift-and-add; weights with an offset).
+   crossbars", ISCA 2016, doi:10.1109/ISCA.2016.12 (bit slices with digital shift-and-add; weights with an offset,
+   which a column of ones in each array measures).
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class Layout:
         Rows that one array holds, padding included; 0 before `packing` has chosen it.
     order : (R,) int or None
         Input that drives each row, -1 for a row that pads its tile and is never built; None: row k is input k.
+    zero : (C,) float64 or None
+        What a column of zero weights adds up per drive step, where the digital side subtracts it: it knows the drive
+        steps exactly. None where nothing is subtracted.
     """
 
     levels: np.ndarray
@@ -55,6 +59,7 @@ class Layout:
     factors: np.ndarray
     rows_per_tile: int = 0
     order: np.ndarray | None = None
+    zero: np.ndarray | None = None
 
     def driven(self, x: np.ndarray) -> np.ndarray:
         """Row inputs (..., R) of a layer's inputs (..., K)."""
@@ -141,39 +146,50 @@ class DifferentialPair(CellMapping):
 
 @dataclass(frozen=True)
 class OffsetColumn(CellMapping):
-    """One cell a weight: level w + w_max of 2 w_max; a reference column of zero weights is subtracted digitally.
+    """One cell a weight: level w + w_max of 2 w_max; what cells of zero weights would give is subtracted digitally.
 
-        G = g_min + (w + w_max) (g_max - g_min) / (2 w_max),   output = column - reference column of the same tile
-
-    Each tile gives one of its columns to the reference, which has cells and a converter of its own; its error is
-    common to all outputs of the tile. The unsigned form of the weights is that of ISAAC [1]_, which computes the
-    offset digitally from the inputs instead.
+        G = g_min + (w + w_max) (g_max - g_min) / (2 w_max)
 
     Parameters
     ----------
+    reference : {"column", "digital"}
+        "column": each tile gives one of its columns to cells of zero weights, with a converter of its own:
+        output = column - reference column. Its error is common to all outputs of the tile; it drifts as they do.
+        "digital": output = column - (w_max + level of g_min) * sum of the drive steps, a number that the digital side
+        computes from the inputs. It costs no column and adds no noise, and is wrong when the cells drift.
     scaling : {"layer", "column"}
         As in `DifferentialPair`: "column" stretches w, not the offset, and divides the difference by the gain.
 
     Notes
     -----
+    ISAAC [1]_ holds weights in this unsigned form. It measures the sum of the inputs with a column of ones: an analog
+    read and a conversion more a tile, as "column" has, but of full cells, and scaled digitally.
+
     Column sums hold the offset too, so on tall arrays they pass 2^24, beyond which float32 is not exact: with 8-bit
-    inputs that are half full scale on average, from about 1000 rows on.
+    inputs that are half full scale on average, from about 1000 rows on. `CrossbarChip(arithmetic="float64")` is exact.
     """
 
+    reference: str = "column"
     scaling: str = "layer"
     one_signed = True
 
     def __post_init__(self):
+        _checks.choice(self.reference, ("column", "digital"), who="OffsetColumn", name="reference")
         _checks.choice(self.scaling, SCALINGS, who="OffsetColumn", name="scaling")
 
     def top(self, largest):
         return 2 * largest
 
     def layout(self, codes, largest, device, columns):
+        zero, gains = largest + _base(self.top(largest), device), _gains(codes, largest, self.scaling)
+        scaled = (codes * gains).astype(np.float32)
+        if self.reference == "digital":
+            plain = DifferentialPair(scaling=self.scaling).layout(codes, largest, device, columns)
+            return replace(plain, levels=_absolute(scaled, zero), zero=np.full(codes.shape[1], zero))
         if columns < 2:
             raise InputError(
                 f"OffsetColumn: arrays have {columns} column; a weight and its reference need 2; use replace(chip, "
-                "columns=...) or DifferentialPair()"
+                "columns=...), OffsetColumn(reference='digital') or DifferentialPair()"
             )
         outputs = codes.shape[1]
         wide = even_share(outputs, columns - 1)
@@ -181,10 +197,8 @@ class OffsetColumn(CellMapping):
         own = np.arange(outputs) + np.arange(outputs) // wide
         last = [min(start + wide, outputs) + block for block, start in enumerate(starts)]  # the reference columns
         total = outputs + len(last)
-        base = device.g_min * self.top(largest) / (device.g_max - device.g_min)
-        levels, holds = np.full((len(codes), total), largest + base, np.float32), np.zeros((len(codes), total), bool)
-        gains = _gains(codes, largest, self.scaling)
-        levels[:, own] += (codes * gains).astype(np.float32)
+        levels, holds = np.full((len(codes), total), zero, np.float32), np.zeros((len(codes), total), bool)
+        levels[:, own] += scaled
         holds[:, own] = codes != 0
         blocks = tuple((start + block, end + 1) for block, (start, end) in enumerate(zip(starts, last, strict=True)))
         terms = np.stack([own, np.array(last)[np.arange(outputs) // wide]])
@@ -196,40 +210,75 @@ class OffsetColumn(CellMapping):
 
 @dataclass(frozen=True)
 class BitSliced(CellMapping):
-    """Differential pairs of few levels: slice s holds digit s of |w| with the sign of w.
+    """Cells of few levels: slice s holds digit s of the weights.
 
-        w = sum_s 2^(s b) w_s,   |w_s| <= 2^b - 1,   output = sum_s 2^(s b) column_s
+        "pair":    |w| = sum_s 2^(s b) w_s,            output = sum_s 2^(s b) column_s
+        "offset":  w + 2^(n-1) = sum_s 2^(s b) w_s,    output = sum_s 2^(s b) column_s - 2^(n-1) * sum of drive steps
 
-    Columns of one slice lie side by side, the lowest slice first; each has a converter of its own, and the sum over
-    slices is digital. An error of slice s weighs 2^(s b).
+    with 0 <= w_s <= 2^b - 1. Columns of one slice lie side by side, the lowest slice first; each has a converter of its
+    own, and the sum over slices is digital. An error of slice s weighs 2^(s b).
 
     Parameters
     ----------
     bits_per_cell : int, 1 to 8
-        b; 8-bit weights have 7 bits of magnitude, so ceil(7 / b) slices (a weight of -128 in a file takes 8 bits).
+        b. In pairs, 8-bit weights have 7 bits of magnitude, so ceil(7 / b) slices (a weight of -128 in a file takes
+        8 bits); with an offset they have n = 8 bits, so ceil(8 / b).
+    signs : {"pair", "offset"}
+        "pair": differential pairs, each slice with the sign of w. "offset": single cells; all currents have one sign,
+        and the digital side subtracts what zero weights would give, the current of `g_min` included.
+
+    Notes
+    -----
+    With "offset" a cell that holds the digit of a zero weight is no weight: a tile of nothing else is not allocated.
+    ISAAC [1]_ measures the sum of the inputs with a column of ones in each array, which costs a column and a conversion
+    and has errors of its own. Here it is computed from the drive steps, which the digital side knows exactly; cells
+    that have drifted are still taken for nominal. ISAAC also stores columns inverted where that saves a bit of the
+    converter; that is not modelled.
     """
 
     bits_per_cell: int
+    signs: str = "pair"
 
     def __post_init__(self):
         _checks.integer(self.bits_per_cell, who="BitSliced", name="bits_per_cell", low=1, high=8)
+        _checks.choice(self.signs, ("pair", "offset"), who="BitSliced", name="signs")
+
+    @property
+    def one_signed(self):
+        return self.signs == "offset"
 
     def top(self, largest):
         return (1 << self.bits_per_cell) - 1
 
     def layout(self, codes, largest, device, columns):
-        bits, outputs = self.bits_per_cell, codes.shape[1]
-        count = -(-int(largest).bit_length() // bits)
-        sign, rest = np.sign(codes), np.abs(codes).astype(np.int64)
-        digits = [(rest >> (bits * s)) & self.top(largest) for s in range(count)]
-        levels = np.concatenate([sign * digit for digit in digits], axis=1).astype(np.float32)
+        bits, outputs, zero = self.bits_per_cell, codes.shape[1], None
+        if self.one_signed:
+            power_of_two = largest > 1 and largest & (largest - 1) == 0
+            highest = int(largest) - power_of_two  # -128 is a code of 8 bits, 128 is not
+            offset = 1 << highest.bit_length()
+            count = -(-(highest.bit_length() + 1) // bits)
+            digits = self._digits(codes.astype(np.int64) + offset, count)
+            empty = np.repeat(self._digits(np.array([offset]), count), outputs)  # digits of a zero weight
+            levels, holds = np.concatenate(digits, axis=1), np.concatenate(digits, axis=1) != empty
+            base = _base(self.top(largest), device)
+            levels, zero = _absolute(levels, base), empty + base
+        else:
+            count = -(-int(largest).bit_length() // bits)
+            sign = np.sign(codes)
+            levels = np.concatenate([sign * d for d in self._digits(np.abs(codes).astype(np.int64), count)], axis=1)
+            levels, holds = levels.astype(np.float32), levels != 0
         terms = np.arange(count * outputs).reshape(count, outputs)
         factors = 2.0 ** (bits * np.arange(count))
         blocks = even_blocks(levels.shape[1], columns)
-        return Layout(levels, levels != 0, blocks, np.repeat(np.arange(count), outputs), terms, factors)
+        return Layout(levels, holds, blocks, np.repeat(np.arange(count), outputs), terms, factors, zero=zero)
 
     def targets(self, levels, top, device):
+        if self.one_signed:
+            return OffsetColumn().targets(levels, top, device)
         return DifferentialPair().targets(levels, top, device)
+
+    def _digits(self, numbers: np.ndarray, count: int) -> list[np.ndarray]:
+        return [(numbers >> (self.bits_per_cell * s)) & self.top(0) for s in range(count)]
 
 
 def even_share(n: int, most: int) -> int:
@@ -241,6 +290,15 @@ def even_blocks(n: int, most: int) -> tuple[tuple[int, int], ...]:
     """(first, last) of those parts."""
     wide = even_share(n, most)
     return tuple((start, min(start + wide, n)) for start in range(0, n, wide))
+
+
+def _base(top: int, device: Device) -> float:
+    """Level of the current of a cell at g_min, where cells stand alone."""
+    return device.g_min * top / (device.g_max - device.g_min)
+
+
+def _absolute(levels: np.ndarray, lowest: float) -> np.ndarray:
+    return (levels + lowest).astype(np.float32)
 
 
 def _gains(codes: np.ndarray, largest: int, scaling: str) -> np.ndarray:

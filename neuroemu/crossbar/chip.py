@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, sneak currents, temperature.
+Not modelled here: temperature, the time that lines take to settle.
 """
 
 from dataclasses import dataclass, field, replace
@@ -24,11 +24,14 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, notes_of, seconds_of_read, warnings_of
+from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
+from .exactness import refuse_powers
 from .inputs import Amplitude, InputScheme
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
+from .wired import NOISES
+from .wires import Wires
 
 CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
 ARITHMETICS = ("float32", "float64")
@@ -81,6 +84,13 @@ class CrossbarChip(Chip):
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares.
+    wires : Wires or None
+        Resistance of the wires of every array, and of its drivers and sense amplifiers; None: none. Each array, G+ and
+        G- alike, is a circuit as large as what the tile holds of its layer, next to the drivers and the amplifiers.
+    noise_in_wires : {"exact", "first_order"}
+        Reads that are noisy at each read or for an image, with wires: a circuit solved for each vector, or the change
+        to first order around the circuit without noise (see `wired`). Either is slow beside reads without such noise,
+        where the wires cost nothing.
     arithmetic : {"float32", "float64"}
         Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
         weights and seed give the same bits on every machine; it takes about twice the time.
@@ -101,6 +111,8 @@ class CrossbarChip(Chip):
     read_seconds: float = 1e-7
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
+    wires: Wires | None = None
+    noise_in_wires: str = "exact"
     arithmetic: str = "float32"
 
     def __post_init__(self):
@@ -120,9 +132,39 @@ class CrossbarChip(Chip):
                 f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
                 f"{self.device.iv.highest_volts:g} V; use Dac(v_read=...)"
             )
+        if self.device.iv is not None and self.dac.noise:
+            raise InputError(
+                f"{who}: noise of {self.dac} with cells that are not ohmic is not modelled; use Dac(noise=0) or a "
+                "device without an I-V curve"
+            )
+        if self.mapping.in_turn and self.device.uses_lines:
+            raise InputError(
+                f"{who}: {self.mapping} programs the slices of an array in turn, and {type(self.device).__name__} "
+                "needs all cells of its lines at once; use Significance(correct=False), or faults of single cells"
+            )
+        refuse_powers(self, who=who)
+        _checks.choice(self.noise_in_wires, NOISES, who=who, name="noise_in_wires")
+        if self.wires is not None:
+            _checks.instance(self.wires, Wires, who=who, name="wires")
+            self._check_wires(who)
         if self.compensation.reference_columns >= self.columns:
             raise InputError(
                 f"{who}: {self.compensation} leaves no column of {self.columns} for weights; use fewer, or wider arrays"
+            )
+
+    def _check_wires(self, who: str) -> None:
+        """Refuse what a linear circuit with wires does not hold."""
+        if self.device.iv is not None:
+            raise InputError(
+                f"{who}: {type(self.device).__name__} is not ohmic, and its circuit with {self.wires} not linear; use "
+                "wires=None, or crossbar.solve(..., device=...) for single circuits"
+            )
+        if self.dac.noise:
+            raise InputError(f"{who}: noise of {self.dac} with wires is not modelled; use Dac(noise=0) or wires=None")
+        if self.noise_in_wires == "first_order" and not (self.wires.word_line > 0 and self.wires.bit_line > 0):
+            raise InputError(
+                f"{who}: noise_in_wires='first_order' needs resistance in word lines and bit lines, and {self.wires} "
+                "has none in one of them; use noise_in_wires='exact'"
             )
 
     @property
@@ -200,8 +242,8 @@ class CrossbarChip(Chip):
             counts=Counts.mean(counts),
             latency=sum(passes),
             interval=max(passes, default=0.0),
-            traces={"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}},
-            warnings=(*warnings_of(clips), *rosy(self, network, chip)),
+            traces=_traces(self, clips, chip),
+            warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
             notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 
@@ -226,6 +268,14 @@ class CrossbarChip(Chip):
         return {name: np.concatenate(parts) for name, parts in seen.items()}
 
 
+def _traces(chip: CrossbarChip, clips, engines) -> dict[str, dict[str, float]]:
+    """Shares by layer; what wires take away is that of the last programmed chip."""
+    traces = {"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}}
+    if chip.wires is not None:
+        traces["current lost in wires"] = {name: engine.wire_loss for name, engine in engines.items()}
+    return traces
+
+
 def _spread(rows: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the rows that drive anything, evenly spaced."""
     lively = rows[rows.any(axis=1)]
@@ -238,5 +288,5 @@ def ideal(chip: CrossbarChip) -> CrossbarChip:
     """The same chip with exact cells and lossless converters: the upper bound of its accuracy."""
     return replace(
         chip, name=f"{chip.name} (ideal)", device=Ideal(g_max=chip.device.g_max), dac=IdealDac(v_read=chip.dac.v_read),
-        adc=IdealAdc(), compensation=NoCompensation(), seconds=0.0,
+        adc=IdealAdc(), compensation=NoCompensation(), seconds=0.0, wires=None,
     )  # fmt: skip

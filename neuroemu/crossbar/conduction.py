@@ -1,103 +1,178 @@
-"""Conduction: cells whose current is a power series of the voltage, in a product that is linear in its rows.
+"""How a cell conducts: the current of a programmed cell as a function of its voltage.
 
-    I = G V + c_2(G) V^2 + c_3(G) V^3 + ...,   V = v_read d / D  for a drive of d steps, D at full scale
-
-Where the drive is the voltage, the column sum is linear in d, d (d / D), d (d / D)^2 ...: each power of V is a further
-set of rows on the same tile, in front of the same converter, with the weights c_n v_read^(n - 1). Where every driven
-row sees +-v_read (pulse widths, single bits), the current is one number for each polarity, split into its odd and even
-part: the odd one adds to G, the even one goes with |d|, and where no input is negative both are one weight.
+In: the programmed conductance G (siemens, at small voltage) and the voltage u from word line to bit line. Out: current
+and slope dI/du >= 0. A cell may be a device in series with a selector or a transistor. `crossbar.solve` takes such an
+object as `device=`. All curves are static: no hysteresis, no switching.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import abc
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..devices import Cells, CurrentVoltage, Device
-from .programming import ProgrammedTile, Weights
+from .. import _checks
+from ..errors import InputError
+
+
+class Conduction(abc.ABC):
+    """A monotone current-voltage curve. A class of one's own needs `branch` alone."""
+
+    @abc.abstractmethod
+    def branch(self, g: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Current (amperes) and slope (siemens, >= 0) at voltages u (B, R, C) of cells g (R, C), finite."""
 
 
 @dataclass(frozen=True)
-class Conduction:
-    """How the cells of one layer conduct.
+class Ohmic(Conduction):
+    """I = G u."""
 
-    Attributes
+    def branch(self, g, u):
+        return g * u, np.broadcast_to(g, u.shape)
+
+
+@dataclass(frozen=True)
+class Sinh(Conduction):
+    """I = G sinh(k u) / k, with k in 1/V: the usual form of hopping and of tunnelling at moderate fields."""
+
+    k: float
+
+    def __post_init__(self):
+        if _checks.real(self.k, who="Sinh", name="k", low=0) == 0:
+            raise InputError("Sinh: k is 0; use Ohmic() for a straight line")
+
+    def branch(self, g, u):
+        with np.errstate(over="ignore", invalid="ignore"):
+            grown = np.expm1(self.k * u)  # sinh x = (t + t / (1 + t)) / 2 with t = exp x - 1
+            down = grown / (1 + grown)
+            return (0.5 / self.k * g) * (grown + down), g + (0.5 * g) * (grown - down)
+
+
+@dataclass(frozen=True, eq=False)
+class IvTable(Conduction):
+    """A measured curve, straight between its points and beyond them: I = (G / g_reference) table(u).
+
+    Parameters
     ----------
-    iv : CurrentVoltage
-    volts : float
-        v_read.
-    full : int
-        D: the drive that takes v_read.
-    held : bool
-        Whether every driven row sees +-v_read.
-    signed : bool
-        Whether inputs may be negative.
+    voltages, currents : sequences, rising; volts and amperes
+        Of one cell; 0 V must lie within, and the current there must be 0.
+    g_reference : float
+        Programmed conductance of the measured cell, siemens.
     """
 
-    iv: CurrentVoltage
-    volts: float
-    full: int
-    held: bool
-    signed: bool
+    voltages: np.ndarray
+    currents: np.ndarray
+    g_reference: float
 
-    def parts(self, conductance: np.ndarray) -> list[np.ndarray]:
-        """Conductances, siemens, of the sets of rows that `rows` drives."""
-        series = zip(self.iv.powers, self.iv.coefficients(conductance), strict=True)
-        scaled = {power: coefficient * self.volts ** (power - 1) for power, coefficient in series}
-        if not self.held:
-            return [conductance, *(scaled.get(power, np.zeros_like(conductance)) for power in self._powers())]
-        odd = conductance + sum(part for power, part in scaled.items() if power % 2)
-        even = sum(part for power, part in scaled.items() if power % 2 == 0)
-        if np.ndim(even) == 0:  # no even power
-            return [odd]
-        return [odd, even] if self.signed else [odd + even]
+    def __post_init__(self):
+        for name in ("voltages", "currents"):
+            values = _checks.finite_array(getattr(self, name), who="IvTable", name=name, dtype=np.float64, ndim=1)
+            if len(values) < 2 or (np.diff(values) <= 0).any():
+                raise InputError(f"IvTable: {name} must be at least two rising numbers")
+            object.__setattr__(self, name, values)
+        if len(self.voltages) != len(self.currents):
+            raise InputError(f"IvTable: {len(self.voltages)} voltages and {len(self.currents)} currents; give pairs")
+        _checks.real(self.g_reference, who="IvTable", name="g_reference", low=1e-30)
+        zero = np.interp(0.0, self.voltages, self.currents)
+        if not self.voltages[0] <= 0 <= self.voltages[-1] or abs(zero) > 1e-9 * abs(self.currents).max():
+            raise InputError(f"IvTable: the current at 0 V is {zero:.3g} A; the table must pass through 0 V and 0 A")
 
-    def rows(self, drive: np.ndarray, rows_per_tile: int) -> np.ndarray:
-        """What the sets of rows are driven with, (..., sets * R) for drives (..., R), tile by tile."""
-        if self.held:
-            sets = [drive, np.abs(drive)][: self._count()]
-        else:
-            relative = drive * np.float32(1 / self.full)
-            sets = [drive, *(drive * relative ** (power - 1) for power in self._powers())]
-        return stacked(sets, rows_per_tile, axis=-1)
-
-    def of(self, programmed: Sequence[ProgrammedTile], weights: Weights, device: Device, *, seconds, step) -> Weights:
-        """`weights` with the whole curve; `step` is the conductance of one level, siemens.
-
-        Read noise stays that of G at small voltage.
-        """
-        mean = weights.mean.copy()
-        further = [np.zeros_like(mean) for _ in range(self._count() - 1)]
-        for held in programmed:
-            place = (held.tile.rows, held.tile.columns)
-            for cells, sign in ((held.plus, 1), (held.minus, -1)):
-                if cells is not None:
-                    first, *others = self._read(cells, device, seconds)
-                    mean[place] += sign * first / step
-                    for whole, part in zip(further, others, strict=True):
-                        whole[place] += sign * part / step
-        return replace(weights, mean=mean, further=tuple(further))
-
-    def _read(self, cells: Cells, device: Device, seconds: float) -> list[np.ndarray]:
-        """Parts of each crossing, the first less G; averages over devices in parallel."""
-        conductance = device.conductance(cells, seconds)
-        first, *others = self.parts(conductance)
-        parts = [first - conductance, *others]
-        return [part if part.ndim == 2 else part.mean(axis=0) for part in parts]
-
-    def _powers(self) -> range:
-        """Powers of V behind the first; missing ones between them have no weight."""
-        return range(2, max(self.iv.powers) + 1)
-
-    def _count(self) -> int:
-        """Sets of rows."""
-        return len(self.parts(np.ones(1)))
+    def branch(self, g, u):
+        slopes = np.diff(self.currents) / np.diff(self.voltages)
+        part = np.clip(np.searchsorted(self.voltages, u, side="right") - 1, 0, len(slopes) - 1)
+        shape = self.currents[part] + slopes[part] * (u - self.voltages[part])
+        return g / self.g_reference * shape, g / self.g_reference * slopes[part]
 
 
-def stacked(sets: Sequence[np.ndarray], rows_per_tile: int, *, axis: int) -> np.ndarray:
-    """Arrays of R rows each as one, the sets of each tile behind one another."""
-    if len(sets) == 1:
-        return sets[0]
-    cuts = range(rows_per_tile, sets[0].shape[axis], rows_per_tile)
-    tiles = zip(*(np.split(array, cuts, axis=axis) for array in sets), strict=True)
-    return np.concatenate([part for tile in tiles for part in tile], axis=axis)
+@dataclass(frozen=True)
+class Resistor(Conduction):
+    """The same resistance in every cell, whatever G: for `Series`, a transistor that is fully on."""
+
+    ohm: float
+
+    def __post_init__(self):
+        _checks.real(self.ohm, who="Resistor", name="ohm", low=1e-9)
+
+    def branch(self, g, u):
+        return u / self.ohm, np.full(u.shape, 1 / self.ohm)
+
+
+@dataclass(frozen=True)
+class Transistor(Conduction):
+    """Square-law transistor at a fixed overdrive, the same in every cell; odd in u (drain and source change places).
+
+        I = beta (v_over - |u| / 2) u   for |u| <= v_over,   else  beta v_over^2 / 2 with the sign of u
+
+    Parameters
+    ----------
+    beta : float, A/V^2
+    v_over : float, volts
+        Gate voltage less threshold. Channel-length modulation and the body effect are not modelled.
+    """
+
+    beta: float
+    v_over: float
+
+    def __post_init__(self):
+        _checks.real(self.beta, who="Transistor", name="beta", low=1e-15)
+        _checks.real(self.v_over, who="Transistor", name="v_over", low=1e-6)
+
+    def branch(self, g, u):
+        size = np.minimum(abs(u), self.v_over)
+        return self.beta * (self.v_over - size / 2) * size * np.sign(u), self.beta * (self.v_over - size)
+
+
+@dataclass(frozen=True)
+class Selector(Conduction):
+    """Threshold selector, the same in every cell: `off` ohm below the threshold, `on` ohm for what is beyond it.
+
+    The curve is continuous, I = u / off up to |u| = threshold, and has no hysteresis.
+    """
+
+    threshold: float
+    on: float
+    off: float
+
+    def __post_init__(self):
+        _checks.real(self.threshold, who="Selector", name="threshold", low=0)
+        for name in ("on", "off"):
+            _checks.real(getattr(self, name), who="Selector", name=name, low=1e-9)
+
+    def branch(self, g, u):
+        beyond = np.maximum(abs(u) - self.threshold, 0)
+        current = np.sign(u) * (np.minimum(abs(u), self.threshold) / self.off + beyond / self.on)
+        return current, np.where(beyond > 0, 1 / self.on, 1 / self.off)
+
+
+@dataclass(frozen=True)
+class Series(Conduction):
+    """Two parts in series: a device with a transistor or a selector. The current of both is the same.
+
+    The voltage between them is found to rounding by Newton's method within a bracket that shrinks at each step.
+    """
+
+    first: Conduction
+    second: Conduction
+
+    def __post_init__(self):
+        for name in ("first", "second"):
+            _checks.instance(getattr(self, name), Conduction, who="Series", name=name)
+
+    def branch(self, g, u):
+        low, high = np.minimum(u, 0.0), np.maximum(u, 0.0)  # of the voltage over the first
+        v, tiny = u / 2, np.finfo(float).tiny
+        for _ in range(100):
+            one, slope_one = self.first.branch(g, v)
+            two, slope_two = self.second.branch(g, u - v)
+            excess = one - two
+            low, high = np.where(excess <= 0, v, low), np.where(excess >= 0, v, high)
+            with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+                step = v - excess / np.maximum(slope_one + slope_two, tiny)
+            inside = (step > low) & (step < high)
+            after = np.where(inside, step, (low + high) / 2)
+            if (abs(after - v) <= 4e-16 * abs(u)).all():
+                break
+            v = after
+        with np.errstate(invalid="ignore"):
+            slope = slope_one * (slope_two / np.maximum(slope_one + slope_two, tiny))
+        # The part with the smaller slope gives the current with more digits.
+        return np.where(slope_one <= slope_two, one, two), slope

@@ -150,8 +150,8 @@ class Adc(ColumnConverter):
     ----------
     bits : int, 2 to 20
         2 L + 1 codes, from minus to plus full scale; from zero to full scale where no current can be negative
-        (`OffsetColumn` with inputs that are never negative, or are read in phases). At most 12 with a `kind` whose
-        steps are not equal.
+        (`OffsetColumn`, and `BitSliced` with an offset, of inputs never negative or read in phases). At most 12 with
+        a `kind` whose steps are not equal.
     range : AdcRange
         Rule for the full scale: `PercentileRange()`, `MinMaxRange()`, `MseRange()` or `GivenRange(amperes)`. All but
         the last are computed on the network's samples. Conversions outside the range are counted.

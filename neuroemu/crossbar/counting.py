@@ -12,7 +12,9 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     """Events of all images of one programmed chip, by layer and kind.
 
     Each plane of an input is a read and, with an `Adc`, a conversion of each physical column. "digital_accumulate" is
-    an addition of two digitised numbers: over row tiles, slices, reference columns and planes.
+    an addition of two digitised numbers: over row tiles, slices, reference columns and planes. Where the digital side
+    subtracts what zero weights give, it adds up the drive steps of the rows once for each input vector, and subtracts
+    once for each output.
     """
     pairs = []
     for name, engine in engines.items():
@@ -24,6 +26,8 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
             pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
         in_read, between_planes = _additions(engine, tiles)
         additions = reads * in_read + vectors * (engine.planes - 1) * between_planes
+        if engine.known is not None and tiles:
+            additions += vectors * (_built_rows(engine.layout) - 1 + np.count_nonzero(engine.known.any(axis=0)))
         if additions:
             pairs.append((name, "digital_accumulate", additions))
     for layer in network.layers:
@@ -68,6 +72,19 @@ def warnings_of(clips) -> tuple[str, ...]:
                 f"layer '{name}': {share:.1%} of the ADC conversions clipped; widen Adc.range, as MinMaxRange() does"
             )
     return tuple(found)
+
+
+def lost_in_wires(engines) -> tuple[str, ...]:
+    """A line for each layer that loses more than a tenth of its column currents in wires."""
+    return tuple(
+        f"layer '{name}': wires take {engine.wire_loss:.0%} of the column currents; use smaller tiles or ColumnGain()"
+        for name, engine in engines.items()
+        if engine.wire_loss > 0.1
+    )
+
+
+def _built_rows(layout) -> int:
+    return layout.real_rows(slice(0, len(layout.levels)))
 
 
 def _columns(sites) -> int:

@@ -1,7 +1,8 @@
 """Engine: one programmed layer as the function that multiplies. Enter drives, leave digitised sums and event counts.
 
 The path of a sum: DAC - planes - rows of each tile - noisy column sum - ADC - digital gain and offset - sum over row
-tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads.
+tiles - sum over planes and slices. The hot loop is kernels.crossbar.mvm; here are only the tables that it reads. Cells
+of two levels that are driven by bits take a path of their own where that is exact, see `binary`.
 """
 
 from dataclasses import dataclass, field
@@ -12,13 +13,15 @@ import numpy as np
 from .. import kernels
 from ..network import layers as L
 from . import mapping
+from .binary import BinaryPart
 from .cells import Layout
-from .conduction import Conduction, stacked
 from .converters import ColumnConverter, RowDriver
 from .drivers import Drivers
 from .inputs import InputScheme
+from .power_series import PowerSeries, stacked
 from .programming import Weights
 from .tables import Tables
+from .wired import Wired
 
 
 @dataclass(eq=False)
@@ -65,10 +68,14 @@ class LayerEngine:
     seed: int
     threads: int
     arrays: np.ndarray  # int, allocated arrays of each row tile
+    known: np.ndarray | None = None  # (T, M), what zero weights add to outputs for each drive step of a row tile
     drivers: Drivers | None = None  # with errors
     folded: object = None  # packed weights of outputs, where planes and slices may be added before the product
+    counted: BinaryPart | None = None  # where reads are exact counts
     correction: tuple[np.ndarray, np.ndarray] | None = None  # digital gain and offset of each output channel
-    conduction: Conduction | None = None  # of cells that are not ohmic
+    conduction: PowerSeries | None = None  # of cells that are not ohmic
+    wired: Wired | None = None  # where each read is a circuit of its own
+    wire_loss: float = 0.0  # share of the column currents that wires take away
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
@@ -96,10 +103,23 @@ class LayerEngine:
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
         x = self.layout.driven(x)
+        total = self._read_rows(x, first)
+        if self.known is not None:
+            starts = np.arange(0, x.shape[-1], self.rows_per_tile)
+            driven = np.add.reduceat(self.dac.steps(x, self.dac_scale), starts, axis=-1, dtype=np.float64)
+            for row_tile, known in enumerate(self.known):
+                total -= driven[..., row_tile, None] * known
+        return total
+
+    def _read_rows(self, x: np.ndarray, first: int) -> np.ndarray:
+        """Outputs of what drives the rows (B, P, R), before the digital side subtracts what it knows."""
+        if self.counted is not None:
+            return self.counted.read(self, x, first)
         if self.folded is not None:
             return self._read_folded(x, first)
         if not self.inputs.splits:
-            return self.layout.outputs(self.convert(self.part, self.tables, x, first, 0) + self.tables.constant)
+            columns, constant = self.convert(self.part, self.tables, x, first, 0), self.tables.constant
+            return self.layout.outputs(np.add(columns, constant, out=columns) if constant.any() else columns)
         total = np.zeros((*x.shape[:2], self.layout.levels.shape[1]))
         steps = self.dac.steps(x, self.dac_scale)
         for number, plane in enumerate(self.inputs.split(steps, self.planes)):
@@ -110,7 +130,7 @@ class LayerEngine:
     @property
     def is_linear(self) -> bool:
         """Whether sums are linear in the drive steps, so that planes and slices may be added before the product."""
-        lossless = self.tables.step is None and self.drivers is None and self.conduction is None
+        lossless = self.tables.step is None and self.drivers is None and self.conduction is None and self.wired is None
         return lossless and not self.part.packed.has_fresh_noise
 
     def convert(
@@ -123,15 +143,19 @@ class LayerEngine:
         out = np.empty((*x.shape[:2], tables.back.shape[1])) if into is None else into
         weight = 1.0 if into is None else self.inputs.weight(number)
         clipped = np.zeros(part.packed.n_row_tiles, np.int64)
-        driver, rows = self._driver(part), x
+        driver, rows, packed = self._driver(part), x, part.packed
         if self.conduction is not None:
-            driver, rows = {}, self.conduction.rows(self._codes(x), self.rows_per_tile)
+            driver, rows = {}, self.conduction.rows(self._put_out(part, x), self.rows_per_tile)
+        if self.wired is not None:
+            plane = (number, self.planes)
+            driver, packed = {}, self.wired.unmixed(part.tiles)
+            rows = self.wired.sums(self._put_out(part, x), part.tiles, part.streams, first, plane)
         _, driven = kernels.crossbar.mvm(
-            part.packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
+            packed, np.ascontiguousarray(rows, np.float32), out, **driver, **self._converter(tables, weight),
             seed=self.seed, stream=part.streams[0], slow_stream=part.streams[1], dac_stream=part.streams[2],
             image_offset=first, read_number=number, threads=self.threads, clipped=clipped, accumulate=into is not None,
         )  # fmt: skip
-        if self.conduction is not None:
+        if self.conduction is not None or self.wired is not None:
             driven = np.count_nonzero(self._codes(x))  # of the kernel's rows, some stand for the same row of the tile
         arrays = self.arrays[part.tiles]
         even = (arrays == arrays[0]).all()
@@ -151,7 +175,8 @@ class LayerEngine:
             slow_stream=self.part.streams[1], image_offset=first, threads=self.threads,
         )  # fmt: skip
         self.tally.add(drives=self._drives(self._reads_that_drive(steps)))
-        return out + self.layout.outputs(self.tables.constant * self._weight_of_planes())
+        out += self.layout.outputs(self.tables.constant * self._weight_of_planes())
+        return out
 
     def _reads_that_drive(self, steps: np.ndarray) -> np.ndarray:
         """In how many reads each input drives its row."""
@@ -171,6 +196,17 @@ class LayerEngine:
         """Whole drive steps of what `convert` gets."""
         return x if self.inputs.splits else self.dac.steps(x, self.dac_scale)
 
+    def _put_out(self, part: Part, x: np.ndarray) -> np.ndarray:
+        """Drives of the rows of what `convert` gets, by the drivers' own levels."""
+        codes = self._codes(x)
+        if self.drivers is None or self.drivers.levels is None:
+            return codes
+        levels = self._rows_of(part, self.drivers.levels)
+        return levels[np.arange(len(levels)), codes.astype(np.intp) + self.drivers.limit]
+
+    def _rows_of(self, part: Part, table: np.ndarray) -> np.ndarray:
+        return table[part.tiles.start * self.rows_per_tile : part.tiles.stop * self.rows_per_tile]
+
     def _driver(self, part: Part) -> dict:
         """The kernel rounds inputs to drive steps, unless they come as planes of whole steps."""
         given = {"dac_scale": self.dac_scale, "dac_limit": self.dac.limit}
@@ -179,8 +215,7 @@ class LayerEngine:
         if self.drivers is None:
             return given
         whole = {"dac_scale": 1.0, "dac_limit": self.drivers.limit}  # planes fit as they are
-        rows = slice(part.tiles.start * self.rows_per_tile, part.tiles.stop * self.rows_per_tile)
-        table = None if self.drivers.levels is None else self.drivers.levels[rows]
+        table = None if self.drivers.levels is None else self._rows_of(part, self.drivers.levels)
         return (given or whole) | {"dac_noise": self.drivers.noise, "dac_table": table}
 
     def _converter(self, tables: Tables, weight: float) -> dict:

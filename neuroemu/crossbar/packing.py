@@ -82,4 +82,5 @@ def _joined(parts: list[Layout], inputs: list[np.ndarray]) -> Layout:
     return Layout(
         levels, holds, tuple(blocks), np.concatenate([part.slices for part in parts]), np.concatenate(terms, axis=1),
         parts[0].factors if parts[0].factors.ndim == 1 else np.concatenate([part.factors for part in parts], axis=1),
+        zero=None if parts[0].zero is None else np.concatenate([part.zero for part in parts]),
     )  # fmt: skip

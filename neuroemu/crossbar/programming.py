@@ -145,6 +145,26 @@ def _read(cells: Cells, device: Device, seconds: float, spans, generator):
     return mean, _summed(variance * shares.fresh), _summed(variance * shares.slow)
 
 
+def cells_read(cells: Cells, device: Device, seconds: float, spans, generator):
+    """Conductances with their frozen noise, and deviations of the fresh and slow noise, of whole crossings (P, R, C).
+
+    Devices in parallel add up; no conductance is below 0.
+    """
+    variance = device.read_sigma(cells, seconds) ** 2
+    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1], cells=cells)
+    conductance, normal = device.conductance(cells, seconds), variance * shares.frozen
+    for trap in shares.traps:
+        p, held = trap.occupancy, variance * trap.share
+        full = generator.random(variance.shape) < p
+        conductance = conductance + np.sqrt(held / (p * (1 - p))) * (full - p)
+        normal = np.maximum(normal - held, 0.0)
+    conductance = conductance + np.sqrt(normal) * generator.standard_normal(normal.shape)
+    fresh, slow = variance * shares.fresh, variance * shares.slow
+    if conductance.ndim == 4:
+        conductance, fresh, slow = conductance.sum(axis=1), fresh.sum(axis=1), slow.sum(axis=1)
+    return np.maximum(conductance, 0.0), np.sqrt(fresh), np.sqrt(slow)
+
+
 def _difference(cells: np.ndarray) -> np.ndarray:
     """G+ - G- of each crossing, or G where cells stand alone; the average over devices in parallel."""
     cells = cells.mean(axis=1) if cells.ndim == 4 else cells

@@ -119,8 +119,8 @@ class DynamicCell(PulsedDevice):
     worse when a state reaches its bound within a pulse. A state that moves without a voltage, as those of KNOWM_MMS
     and UMICH_VOLATILE, goes on doing so after programming; all others stay. In a crossbar the cell is ohmic, with its
     conductance at v_read: exact for models with a linear I-V, and at v_read for inputs that are PulseWidth() or
-    BitSerial(1). Not modelled: noise of reads (compose with WithReadNoise; a verify read stays exact), other cells
-    disturbed by a pulse, fading between pulses, series resistance, endurance.
+    BitSerial(1). Not modelled: noise of reads (compose with WithReadNoise; a verify read stays exact), fading between
+    pulses, series resistance, wear and disturb (see Endurance and HalfSelectDisturb).
     """
 
     model: Memristor

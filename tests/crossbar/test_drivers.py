@@ -98,6 +98,23 @@ def test_row_tiles_have_drivers_of_their_own():
     np.testing.assert_allclose(sums.std(axis=0), expected, rtol=4.5 / np.sqrt(8000))
 
 
+@pytest.mark.parametrize("image_seconds", [6e-7, 1e3], ids=["slow", "fresh"])
+def test_noise_of_drivers_is_no_noise_of_cells(image_seconds):
+    """Weights on the diagonal: with a stream in common, driver k and column k would draw the same normals."""
+    samples = np.random.default_rng(1).uniform(0, 1, (64, 2, 16))  # two positions, so that slow noise stays apart
+    net = quantize(sequential([Dense(name="fc", weight=np.eye(16))], input_shape=(2, 16)), samples=samples)
+    cells = HermesPcm(programming_noise=False, drift=False)
+    spans = {"image_seconds": image_seconds, "session_seconds": 1e4}
+    x = np.full((3000, 1, 16), 100, np.float32)
+    quiet, loud = (
+        engine_of(net, chip(device=device, dac=dac, **spans)).read(x, 0)[:, 0]
+        for device, dac in ((cells, Dac()), (Ideal(), Dac(noise=3.0)))
+    )
+    assert min(quiet.std(axis=0).min(), loud.std(axis=0).min()) > 0
+    correlation = [np.corrcoef(q, n)[0, 1] for q, n in zip(quiet.T, loud.T, strict=True)]
+    assert np.abs(correlation).max() < 4.5 / np.sqrt(3000)
+
+
 def test_planes_see_the_noise_as_the_same_voltage():
     """noise steps of v_read / 127 are noise F / 127 steps of a plane of F: fresh for each of its reads."""
     net = dense()

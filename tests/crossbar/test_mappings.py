@@ -34,7 +34,9 @@ MAPPINGS = [
     DifferentialPair(),
     DifferentialPair(sided="two"),
     OffsetColumn(),
+    OffsetColumn("digital"),
     *(BitSliced(b) for b in (1, 2, 3, 7)),
+    *(BitSliced(b, signs="offset") for b in (1, 3, 8)),
     DifferentialPair(scaling="column"),
     OffsetColumn(scaling="column"),
     Significance(),
@@ -43,6 +45,7 @@ MAPPINGS = [
     Averaged(2, OffsetColumn()),
     Averaged(2, Significance(correct=True)),
     Averaged(2, BitSliced(4)),
+    Averaged(2, BitSliced(4, "offset")),
 ]
 each_mapping = pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
 
@@ -151,7 +154,8 @@ def test_targets_stay_in_the_range_and_mean_the_weights(mapping):
     codes, device = np.array([[-127, 0, 127]], np.float32), Fuzzy()
     layout = mapping.layout(codes, 127, device, 256)
     targets = [t for t in mapping.targets(layout.levels, mapping.top(127), device) if t is not None]
-    assert np.max(targets) == pytest.approx(device.g_max) and np.min(targets) == pytest.approx(device.g_min)
+    lowest = device.g_min + (25e-6 / 255 if mapping == BitSliced(8, "offset") else 0)  # level 0 is for -128 alone
+    assert np.max(targets) == pytest.approx(device.g_max) and np.min(targets) == pytest.approx(lowest)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,11 @@ def test_targets_stay_in_the_range_and_mean_the_weights(mapping):
         (DifferentialPair(), 127 * np.sqrt(2)),
         (DifferentialPair(sided="two"), 127 * np.sqrt(2)),
         (OffsetColumn(), 254 * np.sqrt(2)),  # a cell and its reference
+        (OffsetColumn("digital"), 254),
         (BitSliced(7), 127 * np.sqrt(2)),
+        (BitSliced(8, "offset"), 255),
+        (BitSliced(4, "offset"), 15 * np.sqrt(1 + 16**2)),
+        (BitSliced(1, "offset"), np.sqrt((4**8 - 1) / 3)),
         (BitSliced(4), 15 * np.sqrt(2 * (1 + 16**2))),  # an error of slice s weighs 2^(4 s)
         (BitSliced(2), 3 * np.sqrt(2 * (1 + 4**2 + 16**2 + 64**2))),
         (Significance((1, 8)), 15 * np.sqrt(2 * (1 + 8**2))),
@@ -240,6 +248,57 @@ def test_slices_of_empty_digits_are_not_allocated():
     assert counts.total("adc_conversion") == 10 * 20 and counts.total("digital_accumulate") == 0
 
 
+def test_offset_slices_hold_the_digits_of_shifted_codes():
+    """Digits written out by hand: w + 128 in two slices of 4 bits."""
+    codes = np.array([[-128, -127, -1, 0, 1, 127]], np.float32)
+    layout = BitSliced(4, "offset").layout(codes, 128, Ideal(), 256)
+    assert layout.levels.tolist() == [[0, 1, 15, 0, 1, 15, 0, 0, 7, 8, 8, 15]]
+    assert layout.holds.tolist() == [[False, True, True, False, True, True, True, True, True, False, False, True]]
+    assert layout.zero.tolist() == [0] * 6 + [8] * 6
+    assert layout.outputs(layout.levels - layout.zero).tolist() == codes.tolist()
+    assert BitSliced(1, "offset").layout(codes[:, 1:], 127, Ideal(), 256).levels.shape == (1, 8 * 5)
+    for low, high in ((-2, 1), (-1, 1), (-8, 7)):  # slices follow the grid, not the codes that happen to be there
+        layouts = [BitSliced(1, "offset").layout(np.array([[c]]), -low, Ideal(), 9) for c in (low, 0, high)]
+        assert {len(layout.terms) for layout in layouts} == {(high - low).bit_length()}
+        sums = [float(layout.outputs(layout.levels - layout.zero)[0, 0]) for layout in layouts]
+        assert sums == [low, 0, high]
+
+
+@pytest.mark.parametrize("mapping, slices", [(OffsetColumn("digital"), 1), (BitSliced(2, "offset"), 4)], ids=str)
+def test_a_digital_offset_costs_additions_and_no_columns(mapping, slices):
+    net, x = dense(), inputs(10, 50)
+    machine = chip(rows=25, mapping=mapping, adc=Adc())
+    assert {s.columns for s in place(net, machine).sites} == {(0, 30 * slices)}
+    counts = run(net, machine, x).counts
+    assert counts.total("adc_conversion") == 10 * 2 * 30 * slices
+    combined = 30 * (2 * slices - 1)  # codes of two row tiles and all slices into outputs
+    assert counts.total("digital_accumulate") == 10 * (combined + 49 + 30)  # 50 drive steps into one, 30 subtractions
+
+
+@pytest.mark.parametrize("mapping", [OffsetColumn("digital"), BitSliced(1, "offset"), BitSliced(3, "offset")], ids=str)
+def test_a_digital_offset_leaves_out_arrays_that_do_not_exist(mapping):
+    """Row tiles and column blocks of zero weights are not allocated; the others' offsets must still cancel."""
+    net, x = dense(rows=60, columns=20), inputs(10, 60)
+    weight = net.layers[0].weight.copy()
+    weight[:12, :20] = 0
+    weight[:, 40:] = 0
+    net = net.replace(layers=(replace(net.layers[0], weight=weight),))
+    machine = chip(rows=20, columns=12, mapping=mapping)
+    assert len(place(net, machine).sites) < len(place(dense(rows=60, columns=20), machine).sites)
+    np.testing.assert_array_equal(run(net, machine, x).outputs, run_integer(net, x))
+    leaky = run(net, replace(machine, device=Ideal(g_min=5e-6)), x).outputs
+    assert np.abs(leaky - run_integer(net, x)).max() <= 1.01 * net.grids["fc"].scale
+
+
+def test_digital_offset_of_cells_that_all_drift_is_wrong_by_their_drift():
+    """A reference column drifts along; a digital offset stays nominal, so outputs fall by the offset's lost share."""
+    net = dense()
+    aged = chip(device=HermesPcm(programming_noise=False, read_noise=False), seconds=1e5)
+    column = held(engine_of(net, replace(aged, mapping=OffsetColumn())))
+    digital = held(engine_of(net, replace(aged, mapping=OffsetColumn("digital"))))
+    assert digital.mean() < column.mean() - 10
+
+
 @each_mapping
 def test_a_layer_without_weights_reads_nothing(mapping):
     net, x = prune(dense(), density=0.0), inputs(10, 50)
@@ -299,6 +358,10 @@ def test_same_bits_for_any_threads_and_batches(mapping):
 def test_bad_settings():
     with pytest.raises(InputError, match="choose from 'one', 'two'"):
         DifferentialPair(sided="both")
+    with pytest.raises(InputError, match="choose from 'pair', 'offset'"):
+        BitSliced(2, signs="both")
+    with pytest.raises(InputError, match="choose from 'column', 'digital'"):
+        OffsetColumn(reference="both")
     with pytest.raises(InputError, match="1 to 8"):
         BitSliced(0)
     with pytest.raises(InputError, match="2 to 64"):

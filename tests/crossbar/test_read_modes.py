@@ -310,6 +310,9 @@ def test_cells_that_are_not_ohmic_are_refused_where_they_do_not_fit():
     net, x = dense(), np.ones((1, 50), np.float32)
     with pytest.raises(InputError, match="cells that are not ohmic: powers of the drive lie on no grid"):
         run(net, chip(device=CUBIC, arithmetic="float64"), x)
-    assert run(net, chip(device=CUBIC, arithmetic="float64", inputs=PulseWidth()), x).n_images == 1
+    held = chip(device=CUBIC, arithmetic="float64", inputs=PulseWidth())
+    assert run(net, held, x).n_images == 1
+    with pytest.raises(InputError, match="and a Dac without errors"):
+        run(net, replace(held, dac=Dac(inl=0.5)), x)
     with pytest.raises(InputError, match="with cells that are not ohmic is not modelled; use Dac"):
         run(net, chip(device=CUBIC, dac=Dac(noise=0.1)), x)

@@ -77,7 +77,7 @@ def engine(chip, network):
     return build_engine(chip, network, network.weighted[0], index=0, sampled=None, seed=3, trial=0, threads=1)
 
 
-def from_currents(chip, network, x):
+def from_currents(chip, network, x, levels=None):
     """What `engine(chip, network).read(x)` stands for, device by device in amperes."""
     layer, device, volts = network.weighted[0], chip.device, chip.dac.v_read
     layout = chip.layout(layer)
@@ -91,6 +91,9 @@ def from_currents(chip, network, x):
         columns = np.zeros((len(x), layout.levels.shape[1]))
         for held in program_layer(chip, layer, index=0, seed=3, trial=0):
             d = plane[:, held.tile.rows, None].astype(np.float64)
+            if levels is not None:
+                codes = d[..., 0].astype(int) + full
+                d = np.stack([levels[held.tile.rows][np.arange(d.shape[1]), row] for row in codes])[..., None]
             for cells, sign in ((held.plus, 1), (held.minus, -1)):
                 if cells is None:
                     continue
@@ -121,6 +124,19 @@ def test_column_sums_are_those_of_the_devices_currents(device, scheme, signed):
         expected = from_currents(built, network, x)
         read = engine(built, network).read(x[:, None, :], 0)[:, 0]
         np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scheme", [Amplitude(), BitSerial(3)], ids=str)
+def test_row_drivers_of_their_own_levels_drive_the_curve(scheme):
+    network = dense(True)
+    x = drives(network)
+    built = chip(CubicCell(Ideal(), third=-0.25, second=0.1), inputs=scheme, dac=Dac(v_read=0.5, inl=1.5))
+    programmed = engine(built, network)
+    steps = built.dac.steps(x, programmed.dac_scale)
+    expected = from_currents(built, network, steps, programmed.drivers.levels)
+    read = programmed.read(x[:, None, :], 0)[:, 0]
+    np.testing.assert_allclose(read, expected, rtol=2e-5, atol=2e-5 * np.abs(expected).max())
+    assert np.abs(expected - from_currents(built, network, steps)).max() > 1e-3 * np.abs(expected).max()
 
 
 def test_closed_forms_for_a_curve_of_one_shape():
@@ -179,6 +195,8 @@ def test_milo_runs_the_embedded_network_the_same_in_any_batch(scheme):
 def test_a_voltage_beyond_the_curve_is_refused():
     with pytest.raises(InputError, match=r"v_read is 0.6 V; the I-V curve of RramMilo2021 holds up to 0.5 V"):
         chip(RramMilo2021(), dac=Dac(v_read=0.6))
+    with pytest.raises(InputError, match="with cells that are not ohmic is not modelled; use Dac"):
+        chip(RramMilo2021(), dac=Dac(noise=0.5))
     with pytest.raises(InputError, match=r"falls at -0\.5 V"):
         CubicCell(Ideal(), third=-2.0)
     with pytest.raises(InputError, match=r"falls at -0\.275 V"):

@@ -1,0 +1,34 @@
+"""Prices of PUMA from the powers and times in its simulator's constants, 32 nm."""
+
+from ..energy import Cost, CostTable
+
+SOURCE = "puma-simulator, include/constants.py (Ankit 2019, doi:10.1145/3297858.3304049)"
+CYCLE = 100e-9  # seconds of one read of a 128 x 128 crossbar
+
+
+def _event(event: str, joules: float, part: str, note: str) -> Cost:
+    return Cost(
+        event=event, value=joules, kind="marginal", device="PUMA", source=SOURCE, evidence="model", part=part,
+        node_nm=32, ops_per_mac=2, note=note,
+    )  # fmt: skip
+
+
+PUMA_COSTS = CostTable(
+    costs=(
+        _event("array_read", 0.3e-3 * CYCLE, "array", "30 pJ: 0.3 mW for a crossbar of 128"),
+        _event("dac_drive", 3.9e-6 * CYCLE, "converters", "0.39 pJ: 3.9 uW a driver"),
+        _event(
+            "adc_conversion", 2e-3 * CYCLE / 128, "converters", "1.56 pJ: 2 mW, taken to convert 128 columns in 100 ns"
+        ),
+    ),
+    free={
+        "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
+        "activation_op": "not priced here: the vector units' 1.7 mW are not split by operation",
+        "digital_accumulate": "not priced here: made by the vector units",
+    },
+    excludes=(
+        "vector units, registers, memories, instruction fetch, network and the 10.4 W of links",
+        "static power",
+        "programming the cells",
+    ),
+)
