@@ -42,12 +42,14 @@ EDRAM = _access(
 )
 DRAM = _access("dram_access", 1500.0, 64, HOROWITZ, band=(2 / 3, 4 / 3), note="1 to 2 nJ; the middle is ours")
 HBM = {  # name: access of one bit
-    "HBM2, DRAM side": _access("hbm_bit", 3.97, 1, HBM2, band=(3.92 / 3.97, 1.0), note="activation and I/O included"),
-    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, note="main memory at 614 GB/s"),
-    "A100": _access("hbm_bit", 13.11, 1, BOARDS, evidence="silicon"),
-    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, evidence="silicon"),
-    "MI250X": _access("hbm_bit", 13.64, 1, BOARDS, evidence="silicon", note="one of its two dies"),
-    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, evidence="silicon"),
+    "HBM2, DRAM side": _access(
+        "hbm_bit", 3.97, 1, HBM2, band=(3.92 / 3.97, 1.0), note="HBM2 at the DRAM, activation and I/O included"
+    ),
+    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, note="TPUv4i, main memory at 614 GB/s"),
+    "A100": _access("hbm_bit", 13.11, 1, BOARDS, evidence="silicon", note="A100"),
+    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, evidence="silicon", note="GH200"),
+    "MI250X": _access("hbm_bit", 13.64, 1, BOARDS, evidence="silicon", note="MI250X, one of its two dies"),
+    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, evidence="silicon", note="MI300A"),
 }
 
 
