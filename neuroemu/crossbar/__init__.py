@@ -1,8 +1,9 @@
 """Analog crossbars: weights become conductances on tiles, codes become voltages, column currents become codes."""
 
 from .averaged import Averaged
+from .bit_slices import BitSliced
 from .budget import NoiseBudget, noise_budget
-from .cells import BitSliced, CellMapping, DifferentialPair, OffsetColumn
+from .cells import CellMapping, DifferentialPair, OffsetColumn
 from .chip import CrossbarChip, ideal
 from .compensation import (
     BatchNorm,
