@@ -192,6 +192,7 @@ class CrossbarChip(Chip):
         check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
+            self.adc.of_layer(layer.name)
             layout = self.layout(layer)
             for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))

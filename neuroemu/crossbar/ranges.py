@@ -142,7 +142,8 @@ def range_of(rule: AdcRange, layer: str) -> AdcRange:
         return rule
     if layer not in rule.amperes:
         raise InputError(
-            f"GivenRange: no current for layer '{layer}'; amperes has {', '.join(map(repr, rule.amperes)) or 'none'}"
+            f"GivenRange: no current for layer '{layer}'; amperes has {', '.join(map(repr, rule.amperes)) or 'none'}; "
+            "give one for each weighted layer"
         )
     return GivenRange(rule.amperes[layer])
 

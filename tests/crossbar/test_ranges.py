@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import chips, quantize, run
+from neuroemu import chips, place, quantize, run
 from neuroemu.crossbar import (
     Adc,
     Amplitude,
@@ -191,7 +191,7 @@ def test_a_current_for_each_layer():
         ]  # fmt: skip
         np.testing.assert_array_equal(*steps)
     with pytest.raises(InputError, match="no current for layer 'two'; amperes has 'one'"):
-        run(net, chip(adc=Adc(range=GivenRange({"one": 1e-5}))), x)
+        place(net, chip(adc=Adc(range=GivenRange({"one": 1e-5}))))
 
 
 @pytest.mark.parametrize(
