@@ -211,3 +211,14 @@ def test_what_a_linear_circuit_does_not_hold_is_refused():
         chip(wires=2.0)
     with pytest.raises(InputError, match="noise_in_wires"):
         chip(noise_in_wires="none")
+
+
+@pytest.mark.parametrize("noise", ["exact", "first_order"])
+def test_a_vector_reads_the_same_bits_alone(noise):
+    """In float64, before anything rounds the sums."""
+    engine = engine_of(NET, chip(device=Generic(g_max=2e-4, read_noise=0.05), noise_in_wires=noise))
+    rows = drives(NET, X)[:, None]
+    whole = engine.wired.sums(rows, engine.part.tiles, engine.part.streams, 0, (0, 1))
+    for image in range(len(X)):
+        alone = engine.wired.sums(rows[image : image + 1], engine.part.tiles, engine.part.streams, image, (0, 1))
+        np.testing.assert_array_equal(alone[0], whole[image])
