@@ -75,7 +75,8 @@ DEVICES = {
     "repaired": dv.Faulty(dv.Pcm(), stuck_on=0.05, open_columns=0.05, spare_rows=2, spare_columns=2),
     "assigned": dv.Faulty(DRIFTING, stuck_on=0.05, shorted_columns=0.1, spare_columns=1, repair="assignment"),
     "dynamic": dv.DynamicCell(
-        dy.VTEAM, dv.Pulse(-0.25, 1e-9), dv.Pulse(0.1, 8e-9), tolerance=1e-3, g_min=2e-3, g_max=10e-3, max_pulses=5
+        dy.VTEAM, dv.Pulse(-0.25, 1e-10), dv.Pulse(0.1, 8e-9), tolerance=5e-4, g_min=4e-3, g_max=10e-3, start=6e-3,
+        max_pulses=30
     ),
 }  # fmt: skip
 PARTS = {
