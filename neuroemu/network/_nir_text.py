@@ -51,8 +51,6 @@ class Texts:
             place += _OBJECT.size
             if index == 0:  # what is left is free
                 break
-            if length > size - place:
-                raise FileFormatError("a heap of texts is smaller than its texts")
             objects[index] = content[place : place + length]
             place += -(-length // 8) * 8
         self._heaps[address] = objects
