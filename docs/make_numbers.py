@@ -5,14 +5,36 @@ from pathlib import Path
 from neuroemu.chips.a100 import A100
 from neuroemu.chips.hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
 from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
+from neuroemu.chips.ibm34_costs import IBM34_COSTS
+from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
+from neuroemu.chips.neurram_costs import NEURRAM_COSTS
+from neuroemu.chips.puma_costs import PUMA_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
+from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
 from neuroemu.chips.xeon import XEON_E5_2699V3
+from neuroemu.components import (
+    ISAAC_PERIPHERY,
+    OPERATIONS,
+    Andrulis,
+    LinearBits,
+    PowerOfTwo,
+    SaberiTable,
+    adc_energy,
+    links,
+    memory,
+)
+from neuroemu.components import converters as rows
 from neuroemu.energy import Cost, CostTable
 
 TABLES = {
     "HERMES": HERMES_COSTS,
+    "IBM 34 tiles": IBM34_COSTS,
+    "ISAAC": ISAAC_COSTS,
+    "PUMA": PUMA_COSTS,
+    "NeuRRAM": NEURRAM_COSTS,
     "Loihi 1": LOIHI_COSTS,
+    "TrueNorth at 0.8 V": TRUENORTH_COSTS,
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
     "Xeon E5-2699 v3": XEON_E5_2699V3.costs,
@@ -28,12 +50,20 @@ the powered chip unless another is asked for. A band (low to high) multiplies th
 known.
 
 Evidence: *silicon* measured; *spice* circuit simulation; *vendor* data sheet; *estimate* from several sources; *fitted*
-derived from a published pair of figures that were not meant as a price; *assumed* our guess."""
+derived from a published pair of figures that were not meant as a price; *assumed* our guess; *model* another program's
+or paper's estimate."""
+COMPONENTS = """## Components
+
+`neuroemu.components` has prices of parts, to make a price list of a machine of your own. Figures that were only
+remembered are left out. Converters: five laws that disagree by 8 times at 4 bits; the default is the median of the
+published converters of so many effective bits, with their 10th and 90th percentile as its band. Logic may be scaled
+between nodes, if asked for, with a band of three times up and down; memories, converters and links may not."""
+HEADER = ("event", "price", "kind", "evidence", "band", "source", "note")
 
 
 def amount(value: float, unit: str) -> str:
     """`value` with an SI prefix: 2.36e-11 J is "23.6 pJ"."""
-    for prefix, scale in (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15)):
+    for prefix, scale in (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12), ("f", 1e-15), ("a", 1e-18)):
         if value >= scale:
             return f"{value / scale:.4g} {prefix}{unit}"
     return f"{value:.4g} {unit}"
@@ -47,15 +77,46 @@ def price_row(cost: Cost) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def price_rows(costs) -> list[str]:
+    """Prices as the lines of a table."""
+    return [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER), *map(price_row, costs)]
+
+
+def part_rows(costs) -> list[str]:
+    """Prices of parts, with their node and bits."""
+    lines = [f"| node | bits | {' | '.join(HEADER)} |", "|" + "---|" * (len(HEADER) + 2)]
+    for cost in costs:
+        node = "-" if cost.node_nm is None else f"{cost.node_nm:g} nm"
+        lines.append(f"| {node} | {'-' if cost.bits is None else cost.bits} {price_row(cost)}")
+    return lines
+
+
+def components() -> str:
+    """Prices of parts, kind by kind."""
+    part = {"node_nm": 32, "rate": 1.2e9}
+    laws = {"Andrulis": Andrulis(), "Saberi": SaberiTable(), "2^b": PowerOfTwo(), "b / 8": LinearBits()}
+    at_8 = [adc_energy(8, model=law, **part) for law in laws.values()]
+    named = {
+        "Converters, by effective bits 5 to 12 (survey)": [adc_energy(bits, **part) for bits in range(5, 13)],
+        f"The same converter of 8 bits, 32 nm, 1.2 GS/s by the laws {', '.join(laws)}": at_8,
+        "Row drivers, sampling, neurons": [rows.dac_energy(1), *loose(rows)],
+        "Arithmetic": OPERATIONS.values(),
+        "Memories": [*memory.SRAM.values(), memory.EDRAM, memory.DRAM, *memory.HBM.values()],
+        "Links": loose(links),
+        "ISAAC beside its crossbars": [cost for cost in ISAAC_PERIPHERY.costs if cost.unit == "J"],
+    }
+    parts = [f"### {name}\n\n" + "\n".join(part_rows(costs)) for name, costs in named.items()]
+    return "\n\n".join([COMPONENTS, *parts])
+
+
+def loose(module) -> list[Cost]:
+    """The prices that a module names."""
+    return [found for found in vars(module).values() if isinstance(found, Cost)]
+
+
 def section(name: str, table: CostTable) -> str:
     """The prices of one machine, and what has none."""
-    lines = [
-        f"## {name}",
-        "",
-        "| event | price | kind | evidence | band | source | note |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [price_row(cost) for cost in table.costs]
+    lines = [f"## {name}", "", *price_rows(table.costs)]
     held = [
         f"- `{kind}`: held in the price of {' or '.join(f'`{k}`' for k in by)}" for kind, by in table.covered.items()
     ]
@@ -87,7 +148,8 @@ def value(found) -> str:
 
 def text() -> str:
     """The whole page."""
-    return "\n\n".join([INTRODUCTION, *(section(*item) for item in TABLES.items()), times()]) + "\n"
+    machines = (section(*item) for item in TABLES.items())
+    return "\n\n".join([INTRODUCTION, *machines, times(), components()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ print(compare(results))
 
 __version__ = "0.1.0"
 
-from . import chips, crossbar, datasets, devices, digital, errors, network, spiking
+from . import chips, components, crossbar, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, run_spiking, save
@@ -31,6 +31,7 @@ __all__ = [
     "chip_yield",
     "chips",
     "compare",
+    "components",
     "crossbar",
     "datasets",
     "devices",
@@ -52,6 +53,7 @@ __all__ = [
     "spiking",
     "sweep",
     "to_spiking",
+    "validation",
 ]
 
 

@@ -1,4 +1,7 @@
-"""The command line: one comparison, on the embedded network and MNIST, or on a user's own network and data."""
+"""The command line: one comparison, on the embedded network and MNIST, or on a user's own network and data.
+
+`neuroemu validate` sets published figures beside those that the package computes.
+"""
 
 import argparse
 import sys
@@ -19,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(
         prog="neuroemu",
         description="Accuracy, energy and latency of one quantized network on analog, spiking and digital chips.",
+        epilog="'neuroemu validate' sets published figures beside those that the package computes ('--help' after it).",
     )
     found.add_argument(
         "--model",
@@ -54,20 +58,58 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def validation_parser() -> argparse.ArgumentParser:
+    """The options of `neuroemu validate`."""
+    found = argparse.ArgumentParser(
+        prog="neuroemu validate",
+        description="Published figures beside ours: error, tolerance, and how much each proves. Exit code 1 if a gated "
+        "case (marked *) misses its tolerance.",
+    )
+    found.add_argument("--headline", action="store_true", help="print the summary only")
+    found.add_argument("--plot", metavar="FILE", help="write a picture of all cases")
+    found.add_argument("--csv", metavar="FILE", help="write the cases")
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["validate"]:
+        command, options = validate, validation_parser().parse_args(arguments[1:])
+    else:
+        command, options = compare_chips, parser().parse_args(arguments)
     say("loading")
     from .errors import NeuroemuError
 
     try:
-        return compare_chips(options)
+        return command(options)
     except NeuroemuError as error:
         print(f"neuroemu: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("neuroemu: interrupted", file=sys.stderr)
         return 130
+
+
+def validate(options) -> int:
+    """Compute all cases, print and write them."""
+    from . import validation
+    from ._files import check_target, picture_format, write_text
+
+    for path in filter(None, (options.csv, options.plot)):
+        check_target(path)
+    if options.plot:
+        picture_format(options.plot)
+    report = validation.validate()
+    print(report.headline() if options.headline else report)
+    if options.csv:
+        write_text(options.csv, report.to_csv())
+    if options.plot:
+        from . import plot
+
+        plot.save(plot.parity(report), options.plot)
+        say(f"picture in {options.plot}")
+    return 1 if report.failures else 0
 
 
 def compare_chips(options) -> int:

@@ -47,6 +47,23 @@ class Sweep:
             raise InputError(f"Sweep '{self.name}': no column '{name}'; it has {', '.join(self.rows[0])}")
         return np.array([np.nan if row[name] in (None, "") else float(row[name]) for row in self.rows])
 
+    @classmethod
+    def read(cls, path: str | Path) -> "Sweep":
+        """A sweep from a file that `sweep(..., store=path)` wrote; its values are text.
+
+        Raises
+        ------
+        FileFormatError
+            No such file, or not one of a sweep.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileFormatError(f"{path}: no such file; sweep(..., store=path) writes one")
+        rows = _rows_of(path)
+        if not rows or any(key not in rows[0] for key in SAME):
+            raise FileFormatError(f"{path}: not the store of a sweep; give another path")
+        return cls(next(iter(rows[0])), tuple(rows))
+
     def to_csv(self) -> str:
         """The rows as CSV text with a header."""
         text = io.StringIO()
@@ -105,7 +122,7 @@ def sweep(
     Raises
     ------
     InputError, ArgumentTypeError
-        No values, a repeated value, or `make` that gives something else.
+        No values, a repeated value, a name that is a column of results, or `make` that gives something else.
     FileFormatError
         `store` is no file of a sweep of this name.
     """
@@ -126,13 +143,20 @@ def sweep(
         row = known.get(str(value))
         if row is None or any(row[key] != str(wanted[key]) for key in SAME):
             result = run(*made, x, labels=labels, trials=trials, seed=seed, threads=threads, progress=progress)
-            row = {name: value, **result.row(), "trials": trials}
+            row = {name: value, **_named(result.row(), name), "trials": trials}
         else:
             row = {**row, name: value}
         rows.append(row)
         if store is not None:
             write_text(store, Sweep(name, tuple(rows)).to_csv())
     return Sweep(name, tuple(rows))
+
+
+def _named(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """The row, after a look that no column of it has the sweep's own name."""
+    if name in row:
+        raise InputError(f"sweep: name is '{name}', which is a column of every result; give another name")
+    return row
 
 
 def _identity(network: Network, x, labels, trials, seed) -> dict[str, Any]:
@@ -149,12 +173,17 @@ def _stored(store, name: str) -> dict[str, dict[str, str]]:
     check_target(path)
     if not path.exists():
         return {}
-    if path.stat().st_size > MAX_STORE_BYTES:
-        raise FileFormatError(f"{path}: larger than {MAX_STORE_BYTES >> 20} MiB, so not the store of a sweep")
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"{path}: not a CSV file of a sweep ({error}); give another path") from None
+    rows = _rows_of(path)
     if rows and (name not in rows[0] or any(key not in rows[0] for key in SAME)):
         raise FileFormatError(f"{path}: not the store of a sweep over '{name}'; give another path")
     return {row[name]: row for row in rows if None not in row.values()}
+
+
+def _rows_of(path: Path) -> list[dict[str, str]]:
+    """All rows of a CSV file."""
+    if path.stat().st_size > MAX_STORE_BYTES:
+        raise FileFormatError(f"{path}: larger than {MAX_STORE_BYTES >> 20} MiB, so not the store of a sweep")
+    try:
+        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"{path}: not a CSV file of a sweep ({error}); give another path") from None

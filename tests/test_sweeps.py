@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroemu import ageing, chips, datasets, plot, quantize, run, sweep
+from neuroemu import Sweep, ageing, chips, datasets, plot, quantize, run, sweep
 from neuroemu.chips import HERMES
 from neuroemu.crossbar import Adc, ColumnAffine, NoCompensation
 from neuroemu.errors import ArgumentTypeError, FileFormatError, InputError
@@ -133,3 +133,25 @@ def test_ageing_runs_the_same_chips_at_every_time(network, images, tmp_path):
         ageing(network, HERMES, x, labels=y, compensations={"a": "affine"})
     with pytest.raises(InputError, match="seconds"):
         ageing(network, HERMES, x, labels=y, seconds=(-1.0,))
+    with pytest.raises(InputError, match="'gain', 'gain!' would share a file of the store"):
+        two = {"gain": ColumnAffine(), "gain!": NoCompensation()}
+        ageing(network, HERMES, x, labels=y, compensations=two, store=tmp_path / "a.csv")
+
+
+def test_stored_sweeps_are_read_back(network, images, tmp_path):
+    x, y = images
+    store = tmp_path / "bits.csv"
+    made = sweep(by_bits(network), [4, 8], x, labels=y, name="ADC bits", store=store)
+    read = Sweep.read(store)
+    assert read.name == "ADC bits" and read.values == ("4", "8")
+    np.testing.assert_array_equal(read.column("accuracy"), made.column("accuracy"))
+    with pytest.raises(FileFormatError, match="no such file"):
+        Sweep.read(tmp_path / "none.csv")
+    store.write_text("a,b\n1,2\n")
+    with pytest.raises(FileFormatError, match="not the store"):
+        Sweep.read(store)
+
+
+def test_a_sweep_is_not_named_as_a_column(network, images):
+    with pytest.raises(InputError, match="name is 'seed', which is a column of every result; give another name"):
+        sweep(lambda t: (network, replace(HERMES, seconds=t)), [1.0], images[0], name="seed")

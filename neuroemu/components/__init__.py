@@ -7,7 +7,7 @@ the area of arithmetic at 45 nm, 1 MB SRAM at 45 nm, SRAM at 7 nm, GDDR6.
 from .adc import AdcModel, Andrulis, LinearBits, PowerOfTwo, SaberiTable, SurveyEnvelope, adc_energy
 from .arithmetic import OPERATIONS, operation_energy
 from .converters import SAMPLE_AND_HOLD, SHIFT_ADD, dac_energy
-from .isaac import ISAAC_PARTS
+from .isaac import ISAAC_PERIPHERY
 from .links import BUS_BIT, CHIP_LINK, HYPERTRANSPORT, MESH_HOP_BIT, ROUTER_FLIT, SPIKE_HOP
 from .memory import DRAM, EDRAM, HBM, SRAM, sram_read
 from .scaling import energy_factor, scaled
@@ -19,7 +19,7 @@ __all__ = [
     "EDRAM",
     "HBM",
     "HYPERTRANSPORT",
-    "ISAAC_PARTS",
+    "ISAAC_PERIPHERY",
     "MESH_HOP_BIT",
     "OPERATIONS",
     "ROUTER_FLIT",

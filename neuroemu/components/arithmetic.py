@@ -9,7 +9,9 @@ from ..energy import Cost
 from ..errors import PriceError
 from .scaling import COEFFICIENTS, scaled
 
-HOROWITZ = "Horowitz 2014, doi:10.1109/ISSCC.2014.6757323, as tabled by stillwater-sc/esim, energysim/database/energy.py"
+HOROWITZ = (
+    "Horowitz 2014, doi:10.1109/ISSCC.2014.6757323, as tabled by stillwater-sc/esim, energysim/database/energy.py"
+)
 JOUPPI_2021 = "Jouppi 2021, doi:10.1109/ISCA52012.2021.00010, Table 2"
 TPU_V4I = "accelforge, examples/arches/tpu_v4i.yaml"
 ALADDIN = "Aladdin at 40 nm, as tabled by hwcomponents-library, library/aladdin.py"

@@ -1,17 +1,17 @@
-"""ISAAC-CE from its parts: the bottom-up table of a chip that was a model, never silicon.
+"""ISAAC-CE beside its crossbars: the registers, memory and wires that the chip's price list leaves out, and all areas.
 
-Each part draws its power all the time that its tile works; by the cycle of 100 ns that is a price, watts x 100 ns, one
-event for each part and cycle. A product of 16-bit operands takes 16 cycles.
+A part draws its power all the time that its tile works; by the cycle of 100 ns that is a price, watts x 100 ns, one
+event for each part and cycle. A product of 16-bit operands takes 16 cycles. ISAAC was a model, never silicon.
 
 Reference: A. Shafiee et al., ISCA 2016, doi:10.1109/ISCA.2016.12, Table I (version of October 2016), 32 nm.
 """
 
 from dataclasses import dataclass
 
-from ..energy import Cost, CostTable, Counts
+from ..energy import Cost, CostTable
 from .links import HYPERTRANSPORT
 
-SOURCE = "Shafiee 2016, doi:10.1109/ISCA.2016.12, Table I"
+SOURCE = "Shafiee 2016, doi:10.1109/ISCA.2016.12, Table I (version of October 2016)"
 CYCLE = 100e-9  # s, SOURCE
 CYCLES = 16  # of one product of 16-bit operands, one input bit each; SOURCE
 UNITS, TILES = 12, 168  # in-situ multiply-accumulate units of a tile, tiles of a chip; SOURCE
@@ -21,61 +21,55 @@ MACS = 8 * 128 * (128 * 2 // 16)  # of a unit in CYCLES: 8 arrays of 128 rows an
 
 @dataclass(frozen=True)
 class Part:
-    """One row of the table; watts and mm2 are of all of them in one unit or tile. mm2 is 0 where none is stated."""
+    """One row of the table: watts of all of them in one unit or one tile."""
 
     name: str
     watts: float
-    mm2: float
     part: str
 
 
 UNIT_PARTS = (
-    Part("adc", 16e-3, 0.0096, "converters"),  # 8 of 8 bits, 1.2 GS/s
-    Part("dac", 4e-3, 0.00017, "converters"),  # 8 x 128 of 1 bit
-    Part("sample_and_hold", 10e-6, 0.00004, "converters"),
-    Part("array", 2.4e-3, 0.0002, "array"),  # 8 of 128 x 128 cells of 2 bits
-    Part("shift_add", 0.2e-3, 0.00024, "compute"),
-    Part("input_register", 1.24e-3, 0.0021, "memory"),
-    Part("output_register", 0.23e-3, 0.00077, "memory"),
+    Part("input_register", 1.24e-3, "memory"),
+    Part("output_register", 0.23e-3, "memory"),
 )
 TILE_PARTS = (
-    Part("edram", 20.7e-3, 0.083, "memory"),
-    Part("bus", 7e-3, 0.090, "network"),
-    Part("router", 42e-3 / 4, 0.151 / 4, "network"),  # shared by four tiles
-    Part("sigmoid", 0.52e-3, 0.0, "compute"),
-    Part("tile_shift_add", 0.05e-3, 0.0, "compute"),
-    Part("max_pool", 0.4e-3, 0.0, "compute"),
-    Part("tile_output_register", 1.68e-3, 0.0032, "memory"),
+    Part("edram", 20.7e-3, "memory"),
+    Part("bus", 7e-3, "network"),
+    Part("router", 42e-3 / 4, "network"),  # shared by four tiles
+    Part("sigmoid", 0.52e-3, "compute"),
+    Part("tile_shift_add", 0.05e-3, "compute"),
+    Part("max_pool", 0.4e-3, "compute"),
+    Part("tile_output_register", 1.68e-3, "memory"),
 )
+UNIT_MM2 = {  # SOURCE
+    "adc": 0.0096,
+    "dac": 0.00017,
+    "sample_and_hold": 0.00004,
+    "array": 0.0002,
+    "shift_add": 0.00024,
+    "input_register": 0.0021,
+    "output_register": 0.00077,
+}
+TILE_MM2 = {"edram": 0.083, "bus": 0.090, "router": 0.151 / 4, "tile_output_register": 0.0032}  # SOURCE
 
 
 def _cost(part: Part) -> Cost:
     return Cost(
         event=f"{part.name}_cycle",
         value=part.watts * CYCLE,
-        kind="average",
-        device=f"ISAAC {part.name}",
+        kind="marginal",
+        device="ISAAC-CE",
         source=SOURCE,
         evidence="model",
         part=part.part,
         node_nm=32,
-        ops_per_mac=2,
-        note="busy in every cycle",
+        note="busy in every cycle of its tile",
     )
 
 
-ISAAC_PARTS = CostTable(
-    costs=(*map(_cost, UNIT_PARTS), *map(_cost, TILE_PARTS), HYPERTRANSPORT),
-    excludes=("programming the cells", "host and board"),
-)
-
-
-def busy_counts(cycles: int, tiles: int = TILES) -> Counts:
-    """Events of `tiles` tiles that work for `cycles` cycles: one for each part and cycle."""
-    events = {("chip", f"{part.name}_cycle"): tiles * UNITS * cycles for part in UNIT_PARTS}
-    return Counts(events | {("chip", f"{part.name}_cycle"): tiles * cycles for part in TILE_PARTS})
+ISAAC_PERIPHERY = CostTable(costs=(*map(_cost, UNIT_PARTS), *map(_cost, TILE_PARTS), HYPERTRANSPORT))
 
 
 def tile_mm2() -> float:
     """Area of a tile, mm2; digital parts without a stated area left out."""
-    return UNITS * sum(part.mm2 for part in UNIT_PARTS) + sum(part.mm2 for part in TILE_PARTS)
+    return UNITS * sum(UNIT_MM2.values()) + sum(TILE_MM2.values())

@@ -16,7 +16,9 @@ def _move(event: str, picojoules: float, bits: int, source: str, **fields) -> Co
 BUS_BIT = _move("bus_bit", 0.054, 1, BY_ACCESS, node_nm=32, note="eDRAM to the arrays of one tile")
 ROUTER_FLIT = _move("router_flit", 20.74, 256, BY_ACCESS, node_nm=32, note="one of four tiles that share a router")
 CHIP_LINK = _move("chip_link", 26.0, 128, BY_ACCESS, node_nm=65)
-MESH_HOP_BIT = _move("mesh_hop_bit", 3.0, 1, YAN, kind="marginal", node_nm=22, note="the figure its authors reason with")
+MESH_HOP_BIT = _move(
+    "mesh_hop_bit", 3.0, 1, YAN, kind="marginal", node_nm=22, note="the figure its authors reason with"
+)
 SPIKE_HOP = _move("spike_hop", 2.3, 32, MEROLLA, kind="marginal", node_nm=28, note="TrueNorth: one spike, one router")
 HYPERTRANSPORT = Cost(
     event="hypertransport",

@@ -24,7 +24,9 @@ def _access(event: str, picojoules: float, bits: int, source: str, **fields) -> 
 SRAM = {  # (bytes, node in nm): read of `bits`
     (8 * 2**10, 45): _access("sram_read", 10.0, 64, HOROWITZ, node_nm=45, voltage=0.9, note="cache of 8 KB"),
     (32 * 2**10, 45): _access("sram_read", 20.0, 64, HOROWITZ, node_nm=45, voltage=0.9, note="cache of 32 KB"),
-    (4 * 2**20, 7): _access("sram_read", 0.249, 1, TPU_V4I, node_nm=7, note="local buffer of 4 MB; a write is 0.293 pJ"),
+    (4 * 2**20, 7): _access(
+        "sram_read", 0.249, 1, TPU_V4I, node_nm=7, note="local buffer of 4 MB; a write is 0.293 pJ"
+    ),
     (128 * 2**20, 7): _access("sram_read", 1.88, 1, TPU_V4I, node_nm=7, note="buffer of 128 MB; a write is 2.36 pJ"),
 }
 EDRAM = _access(
@@ -40,12 +42,14 @@ EDRAM = _access(
 )
 DRAM = _access("dram_access", 1500.0, 64, HOROWITZ, band=(2 / 3, 4 / 3), note="1 to 2 nJ; the middle is ours")
 HBM = {  # name: access of one bit
-    "HBM2, DRAM side": _access("hbm_bit", 3.97, 1, HBM2, band=(3.92 / 3.97, 1.0), note="activation and I/O included"),
-    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, note="main memory at 614 GB/s"),
-    "A100": _access("hbm_bit", 13.11, 1, BOARDS, evidence="silicon"),
-    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, evidence="silicon"),
-    "MI250X": _access("hbm_bit", 13.64, 1, BOARDS, evidence="silicon", note="one of its two dies"),
-    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, evidence="silicon"),
+    "HBM2, DRAM side": _access(
+        "hbm_bit", 3.97, 1, HBM2, band=(3.92 / 3.97, 1.0), note="HBM2 at the DRAM, activation and I/O included"
+    ),
+    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, note="TPUv4i, main memory at 614 GB/s"),
+    "A100": _access("hbm_bit", 13.11, 1, BOARDS, evidence="silicon", note="A100"),
+    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, evidence="silicon", note="GH200"),
+    "MI250X": _access("hbm_bit", 13.64, 1, BOARDS, evidence="silicon", note="MI250X, one of its two dies"),
+    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, evidence="silicon", note="MI300A"),
 }
 
 

@@ -4,9 +4,9 @@ Enter a price of digital logic at one node; leaves the same price at another, ma
 
     E(Y, V_Y) / E(X, V_X) = (a_Y V_Y^2 + b_Y V_Y + c_Y) / (a_X V_X^2 + b_X V_X + c_X)
 
-of A. Stillmaker and B. Baas, Integration 58, 74 (2017), doi:10.1016/j.vlsi.2017.02.002. Prices published for a node are
-always better: scaled from 45 nm, an 8-bit multiply-accumulate at 7 nm would cost 0.023 pJ, the published parts cost 0.10.
-Memories, converters and links do not follow this law.
+of A. Stillmaker and B. Baas, Integration 58, 74 (2017), doi:10.1016/j.vlsi.2017.02.002. Prices published for a node
+are always better: scaled from 45 nm, an 8-bit multiply-accumulate at 7 nm would cost 0.023 pJ, and its published parts
+cost 0.10. Memories, converters and links do not follow this law.
 """
 
 from dataclasses import replace

@@ -13,7 +13,7 @@ The stationary operand takes R cycles to load, the skew of the others R - 1 + C 
 no load. Not in the formulas: stalls on memory, and the unloading of the sums of the output-stationary array, which
 SCALE-Sim does not charge either.
 
-Reference: A. Samajdar et al., arXiv:1811.02883; formulas equal to scalesim 3.0.0, scalesim/compute/systolic_compute_*.py.
+Reference: A. Samajdar et al., arXiv:1811.02883; equal to scalesim 3.0.0, scalesim/compute/systolic_compute_*.py.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,17 @@ class Accesses:
     output_writes: int  # partial sums included; of a product cut along K, each fold writes its own
 
 
+@dataclass(frozen=True)
+class Folds:
+    """How one product is cut: `count` folds, each of `load` cycles to fill the grid and `time` to pass through it."""
+
+    count: int
+    load: int
+    time: int
+    down: int  # folds along the rows of the array
+    across: int  # and along its columns
+
+
 def scale_sim_cycles(
     rows: int, columns: int, fan_in: int, outputs: int, positions: int, *, stationary: str = "weight"
 ) -> int:
@@ -47,8 +58,8 @@ def scale_sim_cycles(
     stationary : {"weight", "input", "output"}
         The operand that stays in the array.
     """
-    down, across, time, load = _folds("scale_sim_cycles", rows, columns, fan_in, outputs, positions, stationary)
-    return ceil(down / rows) * ceil(across / columns) * (load + rows + columns + time - 2)
+    cut = folds(rows, columns, fan_in, outputs, positions, stationary)
+    return cut.count * (cut.load + rows + columns + cut.time - 2)
 
 
 def scale_sim_accesses(
@@ -58,12 +69,11 @@ def scale_sim_accesses(
 
     An operand is read once for each fold of the size that it does not have: inputs T K, weights K M, sums T M.
     """
-    down, across, _, _ = _folds("scale_sim_accesses", rows, columns, fan_in, outputs, positions, stationary)
-    n_down, n_across = ceil(down / rows), ceil(across / columns)
+    cut = folds(rows, columns, fan_in, outputs, positions, stationary)
     again = {  # how often (inputs, weights, sums) pass
-        "weight": (n_across, 1, n_down),
-        "input": (1, n_across, n_down),
-        "output": (n_across, n_down, 1),
+        "weight": (cut.across, 1, cut.down),
+        "input": (1, cut.across, cut.down),
+        "output": (cut.across, cut.down, 1),
     }[stationary]
     return Accesses(
         input_reads=positions * fan_in * again[0],
@@ -72,14 +82,16 @@ def scale_sim_accesses(
     )
 
 
-def _folds(who, rows, columns, fan_in, outputs, positions, stationary) -> tuple[int, int, int, int]:
-    """(size cut into rows, size cut into columns, size that takes time, cycles to load)."""
+def folds(rows: int, columns: int, fan_in: int, outputs: int, positions: int, stationary: str) -> Folds:
+    """The folds of one product; the arguments are those of `scale_sim_cycles`."""
     sizes = {"rows": rows, "columns": columns, "fan_in": fan_in, "outputs": outputs, "positions": positions}
     for name, value in sizes.items():
-        _checks.integer(value, who=who, name=name, low=1)
-    _checks.choice(stationary, STATIONARY, who=who, name="stationary")
-    return {
+        _checks.integer(value, who="scale_sim", name=name, low=1)
+    _checks.choice(stationary, STATIONARY, who="scale_sim", name="stationary")
+    down, across, time, load = {
         "weight": (fan_in, outputs, positions, rows),
         "input": (fan_in, positions, outputs, rows),
         "output": (positions, outputs, fan_in, 0),
     }[stationary]
+    n_down, n_across = ceil(down / rows), ceil(across / columns)
+    return Folds(count=n_down * n_across, load=load, time=time, down=n_down, across=n_across)

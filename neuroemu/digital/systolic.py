@@ -1,17 +1,27 @@
-"""A weight-stationary systolic array: tiles of weights wait in a grid of R x C multipliers, activations flow through.
+"""A systolic array: a grid of R x C multipliers in which one operand waits while the others flow through.
 
-Enter a quantized network; leave exact outputs, event counts and cycles. Two timings, for a layer of F tiles:
+Enter a quantized network; leave exact outputs, event counts and cycles. Two timings, for a layer of F folds (of
+weights, inputs or sums, whichever is stationary) that take L cycles to load and t to pass:
 
-    serial           F (2 R + C + T - 2)                              the weights of each tile are loaded, then used
-    double-buffered  2 R + C - 2 + F max(T, R, R C b f / bandwidth)    the next tile is loaded meanwhile
+    serial           F (L + R + C + t - 2)                       each fold is loaded, then used
+    double-buffered  L + R + C - 2 + F max(t, L, b W f / bandwidth)    the next fold is loaded meanwhile
 
-with T = batch x output positions, b bytes a weight and f the clock. The first is the weight-stationary formula of
-SCALE-Sim (A. Samajdar et al., arXiv:1811.02883); with one tile, enough rows in flight and enough bandwidth the second
-equals it. The second is the TPU of N. Jouppi et al., ISCA 2017, doi:10.1145/3079856.3080246.
+with W weights of b bytes fetched for a fold and f the clock:
+
+| stationary | t, cycles                  | L | W   |
+|------------|----------------------------|---|-----|
+| "weight"   | T = batch x output positions | R | R C |
+| "input"    | M, outputs                 | R | R M |
+| "output"   | K, fan-in                  | 0 | K C |
+
+The first timing is SCALE-Sim's (see `scale_sim`); with one fold, enough rows in flight and enough bandwidth the second
+equals it. With stationary weights the second is the TPU of N. Jouppi et al., ISCA 2017, doi:10.1145/3079856.3080246;
+for stationary inputs and outputs it is the same reasoning, without a machine to compare with.
 
 Not modelled: stalls on read-after-write hazards, the time of elementwise layers (10 to 32 % of the TPU's cycles), the
-limit of the accumulators (each tile is fetched once a batch), transfers to and from the host, and skipping of zeros:
-a tile is fetched whole, padding included, and every multiplication with a zero is done.
+limit of the accumulators (stationary weights are fetched once a batch; with stationary inputs or outputs, weights are
+fetched from memory again for each fold of positions), transfers to and from the host, and skipping of zeros: a fold is
+fetched whole, padding included, and every multiplication with a zero is done.
 """
 
 from collections.abc import Iterator
@@ -26,22 +36,30 @@ from ..energy import Counts
 from ..errors import PlacementError
 from ..network.graph import Network
 from . import _work
-from .scale_sim import scale_sim_cycles
+from .scale_sim import STATIONARY, Folds, folds, scale_sim_accesses
+
+FETCHES = {
+    "weight": "each tile of weights is fetched once a batch",
+    "input": "weights are fetched again for each fold of input positions",
+    "output": "weights are fetched again for each fold of output positions",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SystolicArray(Chip):
-    """A weight-stationary array with on-chip activations and weights streamed from memory.
+    """An array with on-chip activations and weights streamed from memory.
 
     Parameters
     ----------
     rows, columns : int, >= 1
-        R takes the fan-in, C the outputs.
+        R takes the fan-in, C the outputs; with stationary inputs C takes positions, with stationary outputs R does.
     clock_hz : float, > 0
     weight_bandwidth : float, > 0
         Bytes per second from the weight memory.
     double_buffered : bool
-        Whether the next tile is loaded while the present one works.
+        Whether the next fold is loaded while the present one works.
+    stationary : {"weight", "input", "output"}
+        The operand that waits in the array.
     batch : int, >= 1
         Inputs that share one pass over the weights. Latency is that of a batch.
     activation_bits, weight_bits : int
@@ -62,6 +80,7 @@ class SystolicArray(Chip):
     weight_bandwidth: float
     buffer_bytes: int
     double_buffered: bool = True
+    stationary: str = "weight"
     batch: int = 1
     activation_bits: int = 8
     weight_bits: int = 8
@@ -71,9 +90,12 @@ class SystolicArray(Chip):
             _checks.integer(getattr(self, name), who=self.name, name=name, low=1)
         for name in ("clock_hz", "weight_bandwidth"):
             _checks.real(getattr(self, name), who=self.name, name=name, low=1.0)
+        _checks.choice(self.stationary, STATIONARY, who=self.name, name="stationary")
 
     def place(self, network: Network) -> tuple[Site, ...]:
-        """One site for each tile; its utilisation is the share of multipliers that hold a weight.
+        """One site for each tile of weights that meets the array at once; what that is depends on what is stationary.
+
+        Its utilisation is the share of multipliers at work, averaged over the folds of a batch.
 
         Raises
         ------
@@ -119,62 +141,72 @@ class SystolicArray(Chip):
                 "layer_seconds": {layer: c[largest] / self.clock_hz for layer, c in cycles.items()},
                 "limit": {p.layer: self._limit(p, largest) for p in products},
             },
-            notes=(f"batch {largest}; each tile of weights is fetched once a batch",),
+            notes=(f"batch {largest}; {FETCHES[self.stationary]}",),
         )
 
     def cycles(self, product: _work.Product, batch: int) -> int:
         """Cycles of one layer for one batch; the formulas stand at the top of the module."""
-        positions = batch * product.positions
+        cut = self._cut(product, batch)
+        fill, count = cut.load + self.rows + self.columns - 2, product.groups * cut.count
         if not self.double_buffered:
-            sizes = (self.rows, self.columns, product.fan_in, product.outputs, positions)
-            return product.groups * scale_sim_cycles(*sizes)
-        beat = max(positions, self.rows, self._fetch_cycles())
-        return 2 * self.rows + self.columns - 2 + self._folds(product) * beat
+            return count * (fill + cut.time)
+        return fill + count * max(cut.time, cut.load, self._fetch_cycles(product))
 
-    def _folds(self, product: _work.Product) -> int:
-        return product.groups * ceil(product.fan_in / self.rows) * ceil(product.outputs / self.columns)
+    def _cut(self, product: _work.Product, batch: int) -> Folds:
+        """Folds of one group of a layer, for one batch."""
+        sizes = (product.fan_in, product.outputs, batch * product.positions)
+        return folds(self.rows, self.columns, *sizes, self.stationary)
 
-    def _fetch_cycles(self) -> int:
-        """Cycles to bring one whole tile from memory."""
-        return ceil(self._tile_bytes() * self.clock_hz / self.weight_bandwidth)
+    def _fetch_cycles(self, product: _work.Product) -> int:
+        """Cycles to bring the weights of one fold from memory."""
+        return ceil(self._fold_bytes(product) * self.clock_hz / self.weight_bandwidth)
 
-    def _tile_bytes(self) -> int:
-        return ceil(self.rows * self.columns * self.weight_bits / 8)
+    def _fold_bytes(self, product: _work.Product) -> int:
+        down = product.fan_in if self.stationary == "output" else self.rows
+        across = product.outputs if self.stationary == "input" else self.columns
+        return ceil(down * across * self.weight_bits / 8)
 
     def _limit(self, product: _work.Product, batch: int) -> str:
-        """What sets the pace of a tile: "multipliers", "weight fetch" or "weight shift"."""
-        times = {"multipliers": batch * product.positions}
-        times |= {"weight shift": self.rows, "weight fetch": self._fetch_cycles()}
+        """What sets the pace of a fold: "multipliers", "weight fetch", or the shift of the stationary operand."""
+        cut = self._cut(product, batch)
+        times = {"multipliers": cut.time, f"{self.stationary} shift": cut.load}
+        times["weight fetch"] = self._fetch_cycles(product)
         return max(times, key=times.get) if self.double_buffered else "serial load"
 
     def _tiles(self, product: _work.Product) -> Iterator[Site]:
-        unit = 0
+        down = product.fan_in if self.stationary == "output" else self.rows
+        across = product.outputs if self.stationary == "input" else self.columns
+        positions, unit = self.batch * product.positions, 0
         for group in range(product.groups):
-            for top in range(0, product.fan_in, self.rows):
-                bottom = min(top + self.rows, product.fan_in)
-                for left in range(0, product.outputs, self.columns):
-                    right = min(left + self.columns, product.outputs)
+            for top in range(0, product.fan_in, down):
+                bottom = min(top + down, product.fan_in)
+                for left in range(0, product.outputs, across):
+                    right = min(left + across, product.outputs)
                     first = group * product.outputs
+                    used_rows = _share(positions, self.rows) if self.stationary == "output" else (bottom - top) / down
+                    used = _share(positions, self.columns) if self.stationary == "input" else (right - left) / across
                     yield Site(
                         layer=product.layer,
                         unit=unit,
                         rows=(top, bottom),
                         columns=(first + left, first + right),
-                        utilisation=(bottom - top) * (right - left) / (self.rows * self.columns),
+                        utilisation=used_rows * used,
                         details={"group": group},
                     )
                     unit += 1
 
     def _counts(self, network, products, cycles, plan) -> Counts:
         n_inputs = sum(size * launches for size, launches in plan.items())
-        launches, width = sum(plan.values()), ceil(self.activation_bits / 8)
+        width = ceil(self.activation_bits / 8)
         pairs = []
         for p in products:
-            reads = p.groups * p.fan_in * p.positions * ceil(p.outputs / self.columns)
+            sizes = (self.rows, self.columns, p.fan_in, p.outputs, p.positions)
+            reads = p.groups * scale_sim_accesses(*sizes, stationary=self.stationary).input_reads
+            fetched = sum(n * p.groups * self._cut(p, size).count for size, n in plan.items()) * self._fold_bytes(p)
             pairs += [
                 (p.layer, "mac", n_inputs * p.macs),
                 (p.layer, "cycle", sum(n * cycles[p.layer][size] for size, n in plan.items())),
-                (p.layer, "weight_byte", launches * self._folds(p) * self._tile_bytes()),
+                (p.layer, "weight_byte", fetched),
                 (p.layer, "activation_read_byte", n_inputs * reads * width),
                 (p.layer, "activation_write_byte", n_inputs * p.groups * p.outputs * p.positions * width),
             ]
@@ -192,3 +224,8 @@ class SystolicArray(Chip):
                 f"{self.name}: layer '{worst}': activations of batch {self.batch} take {needs[worst] * self.batch:,} "
                 f"bytes, the chip holds {self.buffer_bytes:,}; {remedy}"
             )
+
+
+def _share(size: int, width: int) -> float:
+    """Share of the folds of `width` that `size` fills."""
+    return size / (width * ceil(size / width))

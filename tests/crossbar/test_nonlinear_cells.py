@@ -24,7 +24,9 @@ from neuroemu.errors import ArgumentTypeError, ConvergenceError, InputError
 from neuroemu.kernels import wires_reference
 
 WIRES = Wires(2.0, 3.0, 5.0, 7.0)
+STAIR = ([-1.0, -0.5, -0.45, 0.0, 0.45, 0.5, 1.0], [-1e-2, -9.9e-3, -1e-4, 0.0, 1e-4, 9.9e-3, 1e-2])
 DEVICES = {
+    "stair": IvTable(*STAIR, g_reference=1e-4),  # full steps of Newton's method never end here
     "sinh": Sinh(3.0),
     "steep sinh": Sinh(20.0),
     "table": IvTable([-1.0, -0.5, 0.0, 0.5, 1.0], [-5e-5, -1e-5, 0.0, 2e-5, 1e-4], g_reference=1e-5),

@@ -208,6 +208,40 @@ def test_partial_last_batch_is_timed_and_counted():
     assert few.batch == 3 and few.latency == pytest.approx(chip.cycles(product, 3) / chip.clock_hz)
 
 
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 30), st.integers(1, 30), st.integers(1, 30), st.integers(1, 5),
+    st.sampled_from(["weight", "input", "output"]),
+)  # fmt: skip
+def test_every_dataflow_is_scale_sims_and_overlap_only_helps(rows, columns, fan_in, outputs, t, batch, stationary):
+    array = replace(SMALL, rows=rows, columns=columns, stationary=stationary)
+    product = Product("layer", 1, fan_in, outputs, t, fan_in * outputs, 0)
+    serial = replace(array, double_buffered=False).cycles(product, batch)
+    assert serial == scale_sim_cycles(rows, columns, fan_in, outputs, batch * t, stationary=stationary)
+    overlapped = array.cycles(product, batch)
+    passing = {"weight": batch * t, "input": outputs, "output": fan_in}[stationary]
+    assert overlapped >= ceil(product.macs * batch / (rows * columns))
+    if stationary == "output" or passing >= rows:
+        assert overlapped <= serial
+        once = scale_sim_cycles(rows, columns, 1, 1, 1, stationary=stationary) - 1 + passing
+        assert serial != once or overlapped == serial  # one fold
+
+
+@pytest.mark.parametrize(
+    "stationary, cycles, limit",
+    [
+        ("weight", 4 + 4 + 4 - 2 + 2 * 2 * 16, "weight fetch"),  # folds of 4 x 4 weights at a byte a cycle
+        ("input", 4 + 4 + 4 - 2 + 2 * 2 * (4 * 8), "weight fetch"),  # 2 x 2 folds that see 4 rows of 8 weights
+        ("output", 0 + 4 + 4 - 2 + 2 * 2 * (8 * 4), "weight fetch"),  # 2 x 2 folds that see 8 x 4 weights
+    ],
+)
+def test_slow_weights_pace_every_dataflow(stationary, cycles, limit):
+    product = Product("layer", 1, 8, 8, 5, 64, 0)  # K = M = 8, T = 5: two folds of each
+    array = replace(SMALL, weight_bandwidth=1e6, stationary=stationary)
+    assert array.cycles(product, 1) == cycles and array._limit(product, 1) == limit
+    assert replace(SMALL, stationary="output")._limit(product, 1) == "multipliers"
+    assert replace(SMALL, stationary="input")._limit(replace(product, outputs=2), 1) == "input shift"
+
+
 # --- counts and sites --------------------------------------------------------------------------------------------
 
 
@@ -222,6 +256,38 @@ def test_counts_of_a_small_convolutional_network_by_hand():
     assert counts["head"]["mac"] == 3 * 54 * 5 and counts["head"]["weight_byte"] == 3 * (14 * 2) * 16
     vector = {name: row["vector_op"] for name, row in counts.items() if "vector_op" in row}
     assert vector == {"relu": 3 * 6 * 36, "pool": 3 * 6 * 9 * 4, "flat": 0}
+
+
+@pytest.mark.parametrize(
+    "stationary, weights, reads",
+    [
+        ("weight", 5 * 2 * 16, 36 * 18 * 2),  # 18 x 6 in tiles of 4 x 4; inputs pass once for each of 2 columns
+        ("input", 5 * 9 * (4 * 6), 36 * 18),  # 18 x 36 in 5 x 9 folds, each with 4 rows of all 6 outputs
+        ("output", 9 * 2 * (18 * 4), 36 * 18 * 2),  # 36 x 6 in 9 x 2 folds, each with all 18 x 4 weights
+    ],
+)
+def test_traffic_of_each_dataflow_by_hand(stationary, weights, reads):
+    chip = replace(SMALL, stationary=stationary)
+    found = run(chip, CNN, images(CNN, 3))
+    assert found.counts["conv", "weight_byte"] == 3 * weights
+    assert found.counts["conv", "activation_read_byte"] == 3 * reads
+    assert found.counts["conv", "activation_write_byte"] == 3 * 36 * 6
+    np.testing.assert_array_equal(found.outputs, run(SMALL, CNN, images(CNN, 3)).outputs)
+    assert stationary in ("weight", found.notes[0].split()[-2])
+    shared = run(replace(chip, batch=3), CNN, images(CNN, 3)).counts["conv", "weight_byte"]
+    assert shared == (weights if stationary == "weight" else 3 * weights)  # 36 positions fill folds of 4 without rest
+
+
+def test_sites_of_each_dataflow_hold_each_weight_once():
+    for stationary, n, share in (("input", 5, 18 / 20), ("output", 2, 6 / 8)):
+        sites = [s for s in replace(SMALL, stationary=stationary).place(CNN) if s.layer == "conv"]
+        held = np.zeros((18, 6), int)
+        for site in sites:
+            held[slice(*site.rows), slice(*site.columns)] += 1
+        assert len(sites) == n and (held == 1).all()
+        assert sum(s.utilisation for s in sites) / n == pytest.approx(share)
+    (alone,) = replace(SMALL, stationary="output").place(quantized(dense("head", 4, 8), input_shape=(8,)))
+    assert alone.utilisation == 1 / 4  # one position on four rows
 
 
 def test_counted_macs_are_those_of_the_network():
@@ -293,7 +359,9 @@ def test_networks_that_do_not_fit_are_refused_with_the_remedy():
     assert replace(SMALL, batch=11).place(CNN)
 
 
-@pytest.mark.parametrize("changes", [{"rows": 0}, {"batch": 0}, {"clock_hz": 0.0}, {"weight_bandwidth": -1.0}])
+@pytest.mark.parametrize(
+    "changes", [{"rows": 0}, {"batch": 0}, {"clock_hz": 0.0}, {"weight_bandwidth": -1.0}, {"stationary": "row"}]
+)
 def test_impossible_arrays_are_refused(changes):
     with pytest.raises(InputError, match="small"):
         replace(SMALL, **changes)

@@ -12,6 +12,7 @@ from neuroemu.errors import ArgumentTypeError, InputError, UnsupportedError
 from neuroemu.network import Conv2d, Dense, Flatten, Grid, Network, SumPool2d, run_float, run_integer, run_spiking
 from neuroemu.network import neurons as N
 from neuroemu.network.neuron_steps import EULER, EXACT, LAVA, SINABS, SPYX, Method, simulate
+from neuroemu.network.ops import steady_product
 from neuroemu.transform import quantize
 
 TAUS = st.floats(1e-4, 1e-1)
@@ -147,6 +148,15 @@ def test_bits_do_not_depend_on_the_batch(batch, method):
     assert 0.05 < whole[0].mean() < 0.95
     np.testing.assert_array_equal(whole[0], part[0])
     np.testing.assert_array_equal(whole[1]["lif.v"], part[1]["lif.v"])
+
+
+def test_bits_of_a_product_do_not_depend_on_the_rows():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((440, 1000), (1000, 10)))
+    whole = steady_product(a, b)
+    np.testing.assert_allclose(whole, a.astype(float) @ b, rtol=1e-9, atol=1e-9)
+    for rows in (1, 2, 17):
+        np.testing.assert_array_equal(steady_product(a[:rows], b), whole[:rows])
 
 
 def test_sum_pooling_adds_up_spikes():
