@@ -15,12 +15,13 @@ import resource
 import time
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from neuroemu import kernels
 from neuroemu.spiking import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, run_truenorth
 
 SIZE = 256
-CORE_TICKS, TURNS = 2000, 9
+CORE_TICKS, TURNS = 5000, 9
 
 
 def one_core(rng):
@@ -136,8 +137,9 @@ def main():
     parser.add_argument("--cores", type=int, default=4096)
     parser.add_argument("--random", action="store_true")
     arguments = parser.parse_args()
-    gemm()
-    compare_core()
+    with threadpool_limits(1):
+        gemm()
+        compare_core()
     time_chip(arguments.cores, arguments.ticks, arguments.random)
 
 

@@ -4,19 +4,20 @@
 
 #include "_truenorth_types.h"
 
+#define TN_ALIGNED __attribute__((aligned(64)))
+
 /* One core in one tick. */
 typedef struct {
-    int64_t core, tick;
-    uint64_t active[4];      /* axons, as bits */
-    int n_listed;            /* active axons in ascending order; only listed for draws */
-    uint8_t listed[TN_SIZE];
-    int16_t narrow[TN_SIZE]; /* synaptic sums, if they fit */
-    int32_t wide[TN_SIZE];   /* else; with stochastic synapses also */
-    int16_t leak[TN_SIZE];   /* drawn; only if the core has stochastic leaks */
-    int32_t eta[TN_SIZE];    /* only if the core has random thresholds */
-    int is_wide, busy;
-    int64_t saturations;
+    TN_ALIGNED int16_t narrow[TN_SIZE]; /* synaptic sums, if they fit */
+    TN_ALIGNED int32_t wide[TN_SIZE];   /* else; with stochastic synapses also */
+    TN_ALIGNED int16_t leak[TN_SIZE];   /* drawn; only if the core has stochastic leaks */
+    TN_ALIGNED int32_t eta[TN_SIZE];    /* only if the core has random thresholds */
+    uint64_t active[4];                 /* axons, as bits */
     uint8_t fired[TN_ROW];
+    int64_t core, tick, saturations;
+    int is_wide, busy;
+    int n_listed;                       /* active axons in ascending order; only listed for draws */
+    uint8_t listed[TN_SIZE];
 } tn_now;
 
 TN_INLINE tn_i tn_select(tn_i mask, tn_i yes, tn_i no) { return (mask & yes) | (~mask & no); }

@@ -141,7 +141,7 @@ def run_truenorth(
     totals = dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))
     return TrueNorthRun(
         found,
-        leaving[found[:, 1], found[:, 2]],
+        leaving.ravel()[found[:, 1] * NEURONS + found[:, 2]],
         potentials,
         totals,
         counts,
@@ -154,8 +154,10 @@ def _start(program, seed) -> TrueNorthState:
     n, core_seed = len(program.cores), program.arrays["core_seed"]
     counters = np.zeros((n, 4), np.uint32)
     counters[:, 0], counters[:, 3] = core_seed, 1  # draws have 0 in the last word
-    word = _streams.stream_word(seed, "neuron")
-    register = reference.threefry(counters, seed=word, stream=reference.KEY_WORD << 32)[:, 0]
+    register = np.ones(n, np.uint32)
+    if program.shift_register:
+        word = _streams.stream_word(seed, "neuron")
+        register = reference.threefry(counters, seed=word, stream=reference.KEY_WORD << 32)[:, 0]
     potential = np.stack([core.potential for core in program.cores])
     ring = np.zeros((reference.SLOTS, n, AXONS // 8), np.uint8)
     return TrueNorthState(0, seed, potential, ring, np.maximum(register, np.uint32(1)))
@@ -164,14 +166,14 @@ def _start(program, seed) -> TrueNorthState:
 def _inputs(spikes, ticks, cores):
     given = np.asarray(spikes)
     given = given.reshape(0, 3).astype(np.int32) if given.size == 0 else given
-    shape = (len(given) if given.ndim else 1, 3)
-    given = integers(given, "run_truenorth", "spikes", shape, 0, 2**31 - 1, np.int32, broadcast=False)
-    for column, (name, limit) in enumerate((("tick", ticks), ("core", cores), ("axon", AXONS))):
-        if len(given) and given[:, column].max() >= limit:
-            raise InputError(f"run_truenorth: spikes has {name} {given[:, column].max()}; allowed: 0 to {limit - 1}")
-    if (given[1:, 0] < given[:-1, 0]).any():
-        given = given[np.argsort(given[:, 0], kind="stable")]
-    return np.ascontiguousarray(given)
+    if given.ndim != 2 or given.shape[1] != 3:
+        raise InputError(f"run_truenorth: spikes has shape {given.shape}; give (S, 3): tick, core, axon")
+    columns = [np.ascontiguousarray(column) for column in given.T]
+    for column, name, limit in zip(columns, ("ticks", "cores", "axons"), (ticks, cores, AXONS), strict=True):
+        integers(column, "run_truenorth", f"{name} of spikes", column.shape, 0, limit - 1, np.int32)
+    found = np.stack(columns, axis=1, dtype=np.int32, casting="unsafe")
+    late = columns[0][1:] < columns[0][:-1]
+    return found[np.argsort(columns[0], kind="stable")] if late.any() else found
 
 
 def _cores(value, n, name):

@@ -135,9 +135,9 @@ def test_programs_out_of_range():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (([(3, 0, 0)], 3), "tick 3; allowed: 0 to 2"),
-        (([(0, 1, 0)], 3), "core 1"),
-        (([(0, 0, 256)], 3), "axon 256"),
+        (([(3, 0, 0)], 3), "ticks of spikes spans 3..3; allowed: 0 to 2"),
+        (([(0, 1, 0)], 3), "cores of spikes"),
+        (([(0, 0, 256)], 3), "axons of spikes"),
         (([(0, 0)], 3), "spikes has shape"),
         (([], 0), "ticks"),
     ],
