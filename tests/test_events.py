@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neuroemu import datasets, run_spiking
@@ -41,6 +41,7 @@ def test_steps_of_a_train(tmp_path):
     np.testing.assert_array_equal(both[:, 0], train.any(axis=1))
 
 
+@example(1015, 1)
 @given(st.integers(1, 5000), st.integers(1, 50))
 def test_an_event_on_a_border_belongs_to_the_step_that_begins(period, border):
     zeros = np.zeros(2, np.int64)
