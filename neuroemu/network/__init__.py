@@ -1,5 +1,6 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
+from . import neuron_steps, neurons
 from .files import load, save
 from .floating import run_float
 from .graph import Network, sequential
@@ -21,10 +22,12 @@ from .layers import (
     Reshape,
     Scale,
     Softmax,
+    SumPool2d,
     Transpose,
     relu,
     relu6,
 )
+from .stepping import run_spiking
 
 __all__ = [
     "Add",
@@ -44,12 +47,16 @@ __all__ = [
     "Reshape",
     "Scale",
     "Softmax",
+    "SumPool2d",
     "Transpose",
     "load",
+    "neuron_steps",
+    "neurons",
     "relu",
     "relu6",
     "run_float",
     "run_integer",
+    "run_spiking",
     "save",
     "sequential",
 ]

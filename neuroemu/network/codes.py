@@ -77,6 +77,13 @@ def _code_of_bound(bound: float, grid: Grid) -> np.int8:
 
 
 @compute.register
+def _(layer: L.SumPool2d, shape, inputs, grids, grid, rounding):
+    zero = grids[0].zero_point  # padding too: the code of real zero
+    sums = ops.pool_sum(layer, inputs[0], value=zero, dtype=np.int32) - layer.size[0] * layer.size[1] * zero
+    return requantize(sums, grids[0].scale / grid.scale, grid, rounding)
+
+
+@compute.register
 def _(layer: L.AveragePool2d, shape, inputs, grids, grid, rounding):
     # Zero padding is the code of real zero.
     sums = ops.pool_sum(layer, inputs[0], value=grids[0].zero_point, dtype=np.int32)

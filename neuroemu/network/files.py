@@ -1,4 +1,4 @@
-"""Network files: `load` reads .onnx, .tflite and this package's own .npz; `save` writes the last.
+"""Network files: `load` reads .onnx, .tflite, .nir and this package's own .npz; `save` writes the last two.
 
 The own format is a zip of .npy arrays with a JSON text "header" (stored as bytes) that describes the layers and names
 the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
@@ -17,6 +17,7 @@ import numpy as np
 from .. import _archive
 from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
 from . import layers as L
+from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
 from .graph import Network
 from .grids import Grid
@@ -24,15 +25,16 @@ from .grids import Grid
 FORMAT = "neuroemu network"
 VERSION = 1
 
-_LAYERS = {
+_ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
+LAYERS = {
     kind.__name__: kind
-    for kind in vars(L).values()
-    if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in (L.Layer, L.Weighted, L.Pool2d)
+    for kind in (*vars(L).values(), *vars(N).values())
+    if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
 
 def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
-    """A network from an .onnx, .tflite or .npz file; the content decides, not the ending.
+    """A network from an .onnx, .tflite, .nir or .npz file; the content decides, not the ending.
 
     Parameters
     ----------
@@ -44,7 +46,7 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
     -------
     Network
         Float or quantized, as the file is. It accepts x exactly as the file's own runtime takes it: ONNX images as
-        (B, C, H, W), TFLite images as (B, H, W, C), always real numbers.
+        (B, C, H, W), TFLite images as (B, H, W, C), always real numbers. One from NIR runs in `run_spiking`.
 
     Raises
     ------
@@ -69,7 +71,11 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
         return read_tflite(path, name=name)
     if start[:4] == b"PK\x03\x04":
         return read_npz(path, name=name)
-    if path.suffix.lower() in (".npz", ".tflite") or len(start) < 8:
+    if start == b"\x89HDF\r\n\x1a\n":
+        from .nir_reader import read_nir
+
+        return read_nir(path, name=name)
+    if path.suffix.lower() in (".npz", ".tflite", ".nir") or len(start) < 8:
         raise FileFormatError(f"{path}: not a {path.suffix or 'network'} file; its first bytes are {start[:8]!r}")
     from .onnx_reader import read_onnx  # ONNX has no mark at its start
 
@@ -79,20 +85,27 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
 def save(network: Network, path: str | os.PathLike) -> None:
     """Write a network to an .npz file that `load` reads back exactly; the same network gives the same bytes.
 
+    A path that ends in .nir makes a file for other simulators instead, of what NIR can express: see `write_nir`.
     The file appears whole or not at all: it is written beside its place and then moved there.
 
     Raises
     ------
     ArgumentTypeError, InputError
-        Not a Network, or a path that does not end in .npz.
+        Not a Network, or a path that does not end in .npz or .nir.
+    UnsupportedError
+        NIR cannot express the network.
     OSError
         The folder does not exist or cannot be written.
     """
     if not isinstance(network, Network):
         raise ArgumentTypeError(f"save: network must be a Network, got {type(network).__name__}")
     path = Path(path)
+    if path.suffix.lower() == ".nir":
+        from .nir_writer import write_nir
+
+        return write_nir(network, path)
     if path.suffix.lower() != ".npz":
-        raise InputError(f"save: path '{path}' must end in .npz")
+        raise InputError(f"save: path '{path}' must end in .npz or .nir")
     content = _packed(network)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -198,9 +211,9 @@ def _typed(value, kind, field):
 def _layer(archive, description: dict) -> L.Layer:
     description = dict(description)
     kind = description.pop("type")
-    if kind not in _LAYERS:
+    if kind not in LAYERS:
         raise UnsupportedError(f"layer type {kind!r:.40} is unknown to this release; upgrade neuroemu")
-    known = {f.name for f in fields(_LAYERS[kind])}
+    known = {f.name for f in fields(LAYERS[kind])}
     if set(description) != known:
         raise FileFormatError(f"damaged network file: {kind} has the fields {sorted(description)}, not {sorted(known)}")
     values = {key: _value(archive, value) for key, value in description.items()}
@@ -208,7 +221,7 @@ def _layer(archive, description: dict) -> L.Layer:
     if not all(isinstance(i, str) for i in values["inputs"]):
         raise FileFormatError(f"damaged network file: inputs of {kind} '{values['name']}' are {values['inputs']!r:.40}")
     if isinstance(values.get("weight_grid"), Grid | None) and isinstance(values.get("weight", np.empty(0)), np.ndarray):
-        return _LAYERS[kind](**values)
+        return LAYERS[kind](**values)
     raise FileFormatError(f"damaged network file: {kind} '{values['name']}' has no array of weights")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError, UnsupportedError
 from . import layers as L
+from . import neurons as N
 from . import ops
 from .graph import INPUT, Network
 
@@ -114,6 +115,16 @@ def _(layer: L.Weighted, shape, x):
 @compute.register
 def _(layer: L.MaxPool2d, shape, x):
     return ops.pool_max(layer, x)
+
+
+@compute.register
+def _(layer: L.SumPool2d, shape, x):
+    return ops.pool_sum(layer, x)
+
+
+@compute.register
+def _(layer: N.Neuron, shape, x):
+    raise UnsupportedError(f"{type(layer).__name__} '{layer.name}': neurons have a state over time; use run_spiking")
 
 
 @compute.register

@@ -15,6 +15,7 @@ from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import layers as L
 from .grids import Grid
+from .neurons import Neuron
 from .shapes import output_shape
 
 INPUT = "input"
@@ -126,8 +127,10 @@ class Network:
 
     @property
     def n_parameters(self) -> int:
-        """Number of weights and biases."""
-        return sum(w.weight.size + (0 if w.bias is None else w.bias.size) for w in self.weighted)
+        """Number of weights and biases, recurrent ones included."""
+        kept = [(w.weight, w.bias) for w in self.weighted]
+        kept += [(n.recurrent_weight, n.recurrent_bias) for n in self.layers if isinstance(n, Neuron)]
+        return sum(array.size for pair in kept for array in pair if array is not None)
 
     @property
     def macs(self) -> Mapping[str, int]:

@@ -131,6 +131,11 @@ class AveragePool2d(Pool2d):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class SumPool2d(Pool2d):
+    """Sum of each window: spikes that arrive in it."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GlobalAveragePool(Layer):
     """Mean over (H, W): (C, H, W) -> (C, 1, 1), or (C,) without `keep_dims`."""
 

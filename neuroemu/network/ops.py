@@ -14,6 +14,7 @@ from . import layers as L
 BLOCK_BYTES = (
     1 << 22
 )  # of the largest layer of the images worked on at a time: more spills the caches, less gains nothing
+STEADY_ROWS = 16  # a multiple of the rows that BLAS kernels work on side by side
 MOST_IMAGES = 1024  # at a time, where layers are tiny
 
 
@@ -75,6 +76,19 @@ def exact_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.shape[-1] * _largest(a) * _largest(b) < 2**24:
         return np.matmul(a, b)
     return np.matmul(a.astype(np.float64), b.astype(np.float64))
+
+
+def steady_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Product of (..., K) by (K, M) in float64 whose bits do not depend on how many rows there are.
+
+    BLAS takes other routines for other sizes, so rows go in blocks of STEADY_ROWS, the last one filled with zeros.
+    """
+    rows = a.reshape(-1, a.shape[-1])
+    n = len(rows)
+    blocks = np.zeros((-(-n // STEADY_ROWS) * STEADY_ROWS, a.shape[-1]))
+    blocks[:n] = rows
+    product = np.matmul(blocks.reshape(-1, STEADY_ROWS, a.shape[-1]), b.astype(np.float64))
+    return product.reshape(-1, b.shape[-1])[:n].reshape(*a.shape[:-1], b.shape[-1])
 
 
 def _largest(values: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from math import prod
 
 from ..errors import InputError, UnsupportedError
 from . import layers as L
+from . import neurons as N
 
 Shape = tuple[int, ...]
 
@@ -100,6 +101,13 @@ def _(layer: L.Concat, *shapes):
     if len({len(s) for s in shapes}) != 1 or not 0 <= axis < len(shapes[0]) or len(rests) != 1:
         raise InputError(f"{_who(layer)}: shapes {shapes} do not join along axis {axis}")
     return (*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :])
+
+
+@_shape.register
+def _(layer: N.Neuron, shape):
+    if shape != layer.shape:
+        raise InputError(f"{_who(layer)}: it has neurons of shape {layer.shape}, the input has shape {shape}")
+    return shape
 
 
 @_shape.register(L.Clip)

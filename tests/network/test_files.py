@@ -4,7 +4,9 @@ import dataclasses
 import io
 import json
 import os
+import runpy
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,6 +43,7 @@ def float_network():
             L.Add(name="a", inputs=("r", "c2")),
             L.MaxPool2d(name="m", size=2, stride=(1, 1), padding=1),
             L.AveragePool2d(name="v", size=(2, 1), count_padding=True),
+            L.SumPool2d(name="w", size=1),
             L.Transpose(name="t", axes=(1, 2, 0)),
             L.Reshape(name="s", shape=(-1, 4)),
             L.Reshape(name="s2", shape=(4, 1, -1)),
@@ -307,3 +310,11 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path):
 def test_an_ordinary_npz_is_not_a_network(tmp_path):
     np.savez(tmp_path / "data.npz", x=np.zeros(3), y=np.zeros(3))
     refused(tmp_path / "data.npz", match="save", error=FileFormatError)
+
+
+def test_the_page_on_readers_is_current():
+    docs = Path(__file__).parents[2] / "docs"
+    page = runpy.run_path(str(docs / "make_readers.py"))["text"]()
+    assert page == (docs / "readers.md").read_text(encoding="utf-8"), "run python docs/make_readers.py"
+    for kind in ("`Conv`", "`CONV_2D`", "`CubaLIF`", "`Lif`"):
+        assert kind in page
