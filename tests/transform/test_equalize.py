@@ -143,6 +143,10 @@ def test_a_tensor_with_two_readers_and_rows_of_a_dense_layer_are_obstacles():
     assert "several layers" in layer_pairs(shared)[0].obstacle
     rows = sequential([a, relu(name="r"), c], input_shape=(4, 4))
     assert "several rows" in layer_pairs(rows)[0].obstacle
+    for before in (a, conv(random, "a", (4, 4, 1, 1))):  # one side alone
+        one = [before, relu(name="r"), *([Flatten(name="f"), dense(random, "b", 2, 16)] if before is a else [b])]
+        shape = (4, 4) if before is a else (4, 4, 4)
+        assert "several rows" in layer_pairs(sequential(one, input_shape=shape))[0].obstacle
 
 
 def test_one_step_per_layer_loses_less_after_equalisation():
