@@ -90,9 +90,10 @@ class Entropy(HistogramCalibration):
 
         KL(P || Q) = sum p log(p / q)    (p, q normalised to 1).
 
-    Two things differ from the source: there, what lies beyond goes to bin i even if that is empty, which makes the
-    divergence infinite wherever outliers stand apart; and here at least half of the values must lie within, because P
-    and Q agree when a single bin is left.
+    Three things differ from the source. What lies beyond goes there to bin i even if that is empty, which makes the
+    divergence infinite wherever outliers stand apart. At least half of the values must lie within here, because P and
+    Q agree when a single bin is left. And the last of all bins is not merged with others: it lies at the last code of
+    the whole range, and a Clip with an upper bound (ReLU6) gathers values there.
 
     Levels: 2^bits for values of one sign, else 2^(bits - 1) for magnitudes; the range is symmetric but for ends that
     no value reaches. Zeros do not count, since every grid holds them exactly. With few levels the divergence weighs
@@ -180,9 +181,10 @@ def _least_divergent(counts: np.ndarray, levels: int) -> int:
     for end in range(levels, BINS + 1):
         if beyond[end - 1] > counts.sum() / 2:
             continue
-        starts = np.arange(levels) * end // levels
-        mass = np.add.reduceat(counts[:end], starts) / np.maximum(np.add.reduceat(filled[:end], starts), 1)
-        q = np.repeat(mass, np.diff(starts, append=end))
+        merged = min(end, BINS - 1)
+        starts = np.arange(levels) * merged // levels
+        mass = np.add.reduceat(counts[:merged], starts) / np.maximum(np.add.reduceat(filled[:merged], starts), 1)
+        q = np.append(np.repeat(mass, np.diff(starts, append=merged)), counts[merged:end])
         some = filled[:end] > 0
         p, q = counts[:end][some], q[some]
         p[-1] += beyond[end - 1]

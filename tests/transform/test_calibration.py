@@ -62,11 +62,13 @@ def test_mse_clips_an_exponential_distribution_where_the_integral_does(bits):
 
 def divergence(counts, end, levels):
     """KL(P || Q) by loops; infinite where fewer than half of the values are kept."""
-    p, q = {i: float(counts[i]) for i in range(end) if counts[i]}, {}
+    p = {i: float(counts[i]) for i in range(end) if counts[i]}
     if sum(p.values()) < counts.sum() / 2:
         return np.inf
+    merged = min(end, BINS - 1)
+    q = {BINS - 1: p[BINS - 1]} if end == BINS else {}
     for part in range(levels):
-        bins = [i for i in range(part * end // levels, (part + 1) * end // levels) if i in p]
+        bins = [i for i in range(part * merged // levels, (part + 1) * merged // levels) if i in p]
         q |= {i: sum(p[j] for j in bins) / len(bins) for i in bins}
     inside = sum(p.values())
     p[max(p)] += counts[end:].sum()
@@ -91,6 +93,12 @@ def test_entropy_takes_the_least_divergence(one_sided):
 def test_entropy_keeps_values_far_from_zero():
     values = np.random.default_rng(0).uniform(3, 5, 5000)
     assert Entropy().range(histogram(values), 8)[1] > 4.9
+
+
+@pytest.mark.parametrize("bits", [3, 4, 8])
+def test_entropy_keeps_the_bound_of_a_clip(bits):
+    values = np.clip(np.random.default_rng(0).normal(2, 3, 20_000), 0, 6)
+    assert Entropy().range(histogram(values), bits)[1] == 6.0
 
 
 def test_entropy_cuts_an_outlier_that_min_max_keeps():
