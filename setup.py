@@ -8,6 +8,7 @@ Environment: NEUROEMU_OPENMP=0|1|auto (default auto), NEUROEMU_ANNOTATE=1 writes
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("binary", "crossbar", "events", "integer", "memristors", "wires")
+KERNELS = ("binary", "crossbar", "events", "integer", "memristors", "truenorth", "wires")
 # -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+CORES = os.cpu_count() or 1
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0 : 1; }\n"
 
@@ -33,17 +35,27 @@ def extensions():
         for path in paths:
             flags = FLAGS + (["-march=x86-64-v3"] if path.endswith("_v3.pyx") else [])
             name = "neuroemu.kernels." + Path(path).stem
-            depends = [str(p) for p in sorted(Path("src_cython").glob("*")) if p.suffix in (".pxi", ".pxd", ".h")]
             found.append(
-                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=depends)
+                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
             )
     return found
+
+
+def included(path, known=()):
+    """Files of src_cython that a source includes, and those that these include."""
+    found = set(known)
+    for name in re.findall(r'"(_\w+\.(?:pxi|pxd|h))"', Path(path).read_text(encoding="utf-8")):
+        inner = f"src_cython/{name}"
+        if inner not in found and Path(inner).exists():
+            found |= {inner, *included(inner, {*found, inner})}
+    return sorted(found)
 
 
 class BuildKernels(build_ext):
     """build_ext that adds OpenMP where a compiled probe runs, and falls back to one thread where it does not."""
 
     def build_extensions(self):
+        self.parallel = self.parallel or CORES
         wish = os.environ.get("NEUROEMU_OPENMP", "auto")
         if wish not in ("0", "1", "auto"):
             sys.exit(f"NEUROEMU_OPENMP={wish!r}: use 0, 1 or auto")
@@ -73,6 +85,7 @@ setup(
     ext_modules=cythonize(
         extensions(),
         build_dir="build/cython",
+        nthreads=CORES if sys.platform == "linux" else 0,  # elsewhere processes are not forked
         annotate=os.environ.get("NEUROEMU_ANNOTATE") == "1",
         compiler_directives={
             "language_level": 3,

@@ -11,6 +11,7 @@ from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
+from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
 from neuroemu.chips.xeon import XEON_E5_2699V3
 from neuroemu.components import (
     ISAAC_PERIPHERY,
@@ -33,6 +34,7 @@ TABLES = {
     "PUMA": PUMA_COSTS,
     "NeuRRAM": NEURRAM_COSTS,
     "Loihi 1": LOIHI_COSTS,
+    "TrueNorth at 0.8 V": TRUENORTH_COSTS,
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
     "Xeon E5-2699 v3": XEON_E5_2699V3.costs,

@@ -56,7 +56,7 @@ def ageing(
     Raises
     ------
     ArgumentTypeError, InputError
-        Not a crossbar chip, no labels, no times, or a negative one.
+        Not a crossbar chip, no labels, no times, or a negative one; labels of compensations that would share a file.
     """
     who = "ageing"
     _checks.instance(network, Network, who=who, name="network")
@@ -68,6 +68,7 @@ def ageing(
         compensations = {repr(chip.compensation): chip.compensation}
     if not isinstance(compensations, Mapping) or not compensations:
         raise ArgumentTypeError(f"{who}: compensations is {compensations!r}; give a dict label -> Compensation")
+    stores = _stores(store, [str(label) for label in compensations])
     found = {}
     for label, rule in compensations.items():
         _checks.instance(rule, Compensation, who=who, name=f"compensations[{label!r}]")
@@ -77,13 +78,20 @@ def ageing(
 
         found[str(label)] = sweep(
             aged, times, x, labels=labels, name="seconds", trials=trials, seed=seed, threads=threads, progress=progress,
-            store=_store(store, str(label), len(compensations)),
+            store=stores[str(label)],
         )  # fmt: skip
     return found
 
 
-def _store(store, label: str, count: int) -> Path | None:
-    if store is None or count == 1:
-        return store
-    plain = "".join(c if c.isalnum() else "-" for c in label).strip("-")
-    return Path(store).with_stem(f"{Path(store).stem}-{plain}")
+def _stores(store, labels: list[str]) -> dict[str, Path | None]:
+    """The file of each label."""
+    if store is None or len(labels) == 1:
+        return dict.fromkeys(labels, store)
+    plain = ["".join(c if c.isalnum() else "-" for c in label).strip("-") for label in labels]
+    if len(set(plain)) < len(labels):
+        raise InputError(
+            f"ageing: compensations {', '.join(map(repr, labels))} would share a file of the store; give labels that "
+            "differ in letters or digits"
+        )
+    path = Path(store)
+    return {label: path.with_stem(f"{path.stem}-{name}") for label, name in zip(labels, plain, strict=True)}

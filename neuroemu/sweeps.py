@@ -122,7 +122,7 @@ def sweep(
     Raises
     ------
     InputError, ArgumentTypeError
-        No values, a repeated value, or `make` that gives something else.
+        No values, a repeated value, a name that is a column of results, or `make` that gives something else.
     FileFormatError
         `store` is no file of a sweep of this name.
     """
@@ -143,13 +143,20 @@ def sweep(
         row = known.get(str(value))
         if row is None or any(row[key] != str(wanted[key]) for key in SAME):
             result = run(*made, x, labels=labels, trials=trials, seed=seed, threads=threads, progress=progress)
-            row = {name: value, **result.row(), "trials": trials}
+            row = {name: value, **_named(result.row(), name), "trials": trials}
         else:
             row = {**row, name: value}
         rows.append(row)
         if store is not None:
             write_text(store, Sweep(name, tuple(rows)).to_csv())
     return Sweep(name, tuple(rows))
+
+
+def _named(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """The row, after a look that no column of it has the sweep's own name."""
+    if name in row:
+        raise InputError(f"sweep: name is '{name}', which is a column of every result; give another name")
+    return row
 
 
 def _identity(network: Network, x, labels, trials, seed) -> dict[str, Any]:

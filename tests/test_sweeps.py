@@ -133,6 +133,9 @@ def test_ageing_runs_the_same_chips_at_every_time(network, images, tmp_path):
         ageing(network, HERMES, x, labels=y, compensations={"a": "affine"})
     with pytest.raises(InputError, match="seconds"):
         ageing(network, HERMES, x, labels=y, seconds=(-1.0,))
+    with pytest.raises(InputError, match="'gain', 'gain!' would share a file of the store"):
+        two = {"gain": ColumnAffine(), "gain!": NoCompensation()}
+        ageing(network, HERMES, x, labels=y, compensations=two, store=tmp_path / "a.csv")
 
 
 def test_stored_sweeps_are_read_back(network, images, tmp_path):
@@ -147,3 +150,8 @@ def test_stored_sweeps_are_read_back(network, images, tmp_path):
     store.write_text("a,b\n1,2\n")
     with pytest.raises(FileFormatError, match="not the store"):
         Sweep.read(store)
+
+
+def test_a_sweep_is_not_named_as_a_column(network, images):
+    with pytest.raises(InputError, match="name is 'seed', which is a column of every result; give another name"):
+        sweep(lambda t: (network, replace(HERMES, seconds=t)), [1.0], images[0], name="seed")

@@ -92,7 +92,7 @@ def _part(engine, weights: Weights) -> BinaryPart | None:
     layout, columns = engine.layout, engine.layout.terms.ravel()
     if layout.factors.ndim > 1 and (layout.factors != layout.factors[:, :1]).any():
         return None
-    if (np.sort(columns) != np.arange(layout.levels.shape[1])).any():
+    if not np.array_equal(np.sort(columns), np.arange(layout.levels.shape[1])):
         return None  # a column that several outputs take, as reference columns are
     ones = _ones(layout)
     levels = _levels(weights, ones, engine.rows_per_tile)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _checks
 from .._counts import aligned
-from ..devices import Cells, Device
+from ..devices import Cells, Device, Wrapper
 from ..errors import PlacementError
 from ..network.graph import Network
 from ..network.integer import exact_multiply, run_integer
@@ -124,7 +124,7 @@ def _variants(chip: CrossbarChip) -> dict[str, CrossbarChip]:
 
 
 @dataclass(frozen=True)
-class _Part(Device):
+class _Part(Wrapper):
     """A device with only some of its imperfections."""
 
     device: Device
@@ -137,27 +137,17 @@ class _Part(Device):
     def iv(self):
         return self.device.iv if self.curve else None
 
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
     def program(self, target, generator) -> Cells:
         cells = self.device.program(target, generator)
         return cells if self.programming else replace(cells, conductance=np.asarray(target, np.float64))
 
     def conductance(self, cells, seconds):
-        if not self.programming and not self.drift:
+        at_once = self.device.conductance(cells, 0.0)  # with what cells keep apart, as disturb, and lines that touch
+        if self.programming:
+            return at_once
+        if not self.drift:
             return cells.conductance
-        return self.device.conductance(cells, seconds if self.drift else 0.0)  # at 0 s, lines that touch are seen
+        return np.maximum(cells.conductance + (self.device.conductance(cells, seconds) - at_once), 0.0)
 
     def read_sigma(self, cells, seconds):
         return self.device.read_sigma(cells, seconds) if self.read_noise else np.zeros_like(cells.conductance)
-
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
-        return self.device.read_shares(
-            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
-        )

@@ -119,7 +119,7 @@ def engine_from(
     built = LayerEngine(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
-        arrays=arrays, known=_known(layout, tables), conduction=conduction, drivers=drivers, wired=wired,
+        arrays=arrays, known=_known(layout, tiles, shape), conduction=conduction, drivers=drivers, wired=wired,
         wire_loss=loss, part=_part(
             weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
         ),
@@ -204,9 +204,14 @@ def _tables(chip, network, layer, layout: Layout, tiles, shape, samples, *, key)
     return with_static_errors(nominal, tiles, adc, seed=key[0], trial=key[1], layer=key[2])
 
 
-def _known(layout: Layout, tables: Tables) -> np.ndarray | None:
+def _known(layout: Layout, tiles, shape) -> np.ndarray | None:
     """(T, M): what zero weights add to the outputs per drive step of each row tile, on the arrays that exist."""
-    return None if layout.zero is None else layout.outputs((tables.back != 0) * layout.zero)
+    if layout.zero is None:
+        return None
+    there = np.zeros(shape)
+    for tile in tiles:
+        there[tile.row_tile, tile.columns] = layout.zero[tile.columns]
+    return layout.outputs(there)
 
 
 def _drivers(chip, network: Network, layer: L.Weighted, layout: Layout, *, key) -> Drivers | None:

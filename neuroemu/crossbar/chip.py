@@ -4,7 +4,7 @@ Enter a quantized network and inputs; leave outputs, counted events and times. A
 programming noise and drift. All that is digital (bias, rounding, activation, pooling, sums over row tiles) is computed
 by the integer reference executor, so ideal devices with lossless converters give its outputs exactly.
 
-Not modelled here: wire resistance, sneak currents, temperature.
+Not modelled here: temperature, the time that lines take to settle.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,6 +26,7 @@ from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
+from .exactness import refuse_powers
 from .inputs import Amplitude, InputScheme
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
@@ -136,6 +137,12 @@ class CrossbarChip(Chip):
                 f"{who}: noise of {self.dac} with cells that are not ohmic is not modelled; use Dac(noise=0) or a "
                 "device without an I-V curve"
             )
+        if self.mapping.in_turn and self.device.uses_lines:
+            raise InputError(
+                f"{who}: {self.mapping} programs the slices of an array in turn, and {type(self.device).__name__} "
+                "needs all cells of its lines at once; use Significance(correct=False), or faults of single cells"
+            )
+        refuse_powers(self, who=who)
         _checks.choice(self.noise_in_wires, NOISES, who=who, name="noise_in_wires")
         if self.wires is not None:
             _checks.instance(self.wires, Wires, who=who, name="wires")
@@ -154,6 +161,11 @@ class CrossbarChip(Chip):
             )
         if self.dac.noise:
             raise InputError(f"{who}: noise of {self.dac} with wires is not modelled; use Dac(noise=0) or wires=None")
+        if self.noise_in_wires == "first_order" and not (self.wires.word_line > 0 and self.wires.bit_line > 0):
+            raise InputError(
+                f"{who}: noise_in_wires='first_order' needs resistance in word lines and bit lines, and {self.wires} "
+                "has none in one of them; use noise_in_wires='exact'"
+            )
 
     @property
     def weight_columns(self) -> int:

@@ -27,7 +27,7 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         in_read, between_planes = _additions(engine, tiles)
         additions = reads * in_read + vectors * (engine.planes - 1) * between_planes
         if engine.known is not None and tiles:
-            additions += vectors * (len(engine.layout.levels) - 1 + np.count_nonzero(engine.known.any(axis=0)))
+            additions += vectors * (_built_rows(engine.layout) - 1 + np.count_nonzero(engine.known.any(axis=0)))
         if additions:
             pairs.append((name, "digital_accumulate", additions))
     for layer in network.layers:
@@ -81,6 +81,10 @@ def lost_in_wires(engines) -> tuple[str, ...]:
         for name, engine in engines.items()
         if engine.wire_loss > 0.1
     )
+
+
+def _built_rows(layout) -> int:
+    return layout.real_rows(slice(0, len(layout.levels)))
 
 
 def _columns(sites) -> int:

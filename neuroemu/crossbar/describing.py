@@ -21,6 +21,7 @@ from .counting import notes_of
 
 SHAPE = (64, 64)  # cells that are looked at, at each of three levels
 LEVELS = {"lowest": 0.0, "middle": 0.5, "highest": 1.0}  # shares of the range from g_min to g_max
+ROUNDING = 1e-12
 DAY, YEAR = 86400.0, 31_557_600.0  # s
 BOLTZMANN = 1.380649e-23  # J/K, exact, SI 2019
 KELVIN = 300.0  # at which the thermal noise of cells is said
@@ -30,13 +31,12 @@ KELVIN = 300.0  # at which the thermal noise of cells is said
 class CellFacts:
     """What a device does, measured on cells at the three LEVELS; siemens.
 
-    error: standard deviation of programming. mean: conductance at `seconds`. kept: share of the highest level that is
-    left after `seconds`, a day and a year, NaN where the device was not measured for so long. noise: standard deviation
-    of a read at `seconds`; shares: fresh, slow, frozen.
+    error: root mean square of what programming misses the target by; 0 below ROUNDING of g_max. kept: share of the
+    highest level that is left after `seconds`, a day and a year, NaN where the device was not measured for so long.
+    noise: standard deviation of a read at `seconds`; shares: fresh, slow, frozen.
     """
 
     error: tuple[float, ...]
-    mean: tuple[float, ...]
     kept: tuple[float, float, float]
     noise: tuple[float, ...]
     shares: tuple[float, float, float]
@@ -44,18 +44,18 @@ class CellFacts:
 
 def facts_of(device: Device, *, seconds: float, image_seconds: float, session_seconds: float) -> CellFacts:
     """Measure a device; the same numbers each time."""
-    error, mean, noise = [], [], []
+    error, noise = [], []
     for share in LEVELS.values():
         target = np.full(SHAPE, device.g_min + share * (device.g_max - device.g_min))
         cells = device.program(target, np.random.default_rng(0))
-        error.append(float(np.std(cells.conductance)))
-        mean.append(float(np.mean(device.conductance(cells, seconds))))
+        missed = float(np.sqrt(np.mean(np.square(cells.conductance - target))))
+        error.append(missed if missed > ROUNDING * device.g_max else 0.0)
         noise.append(float(np.sqrt(np.mean(np.square(device.read_sigma(cells, seconds))))))
         if share == 1.0:
             kept = tuple(_kept(device, cells, t) for t in (seconds, DAY, YEAR))
     split = device.read_shares(seconds, image_seconds=image_seconds, session_seconds=session_seconds)
     shares = tuple(float(np.mean(v)) for v in (split.fresh, split.slow, split.frozen))
-    return CellFacts(tuple(error), tuple(mean), kept, tuple(noise), shares)
+    return CellFacts(tuple(error), kept, tuple(noise), shares)
 
 
 def _kept(device: Device, cells, seconds: float) -> float:
@@ -152,7 +152,7 @@ def _programming(facts: CellFacts) -> str:
     if not any(facts.error):
         return "exact"
     each = ", ".join(f"{si(v, 'S')} {name}" for name, v in zip(LEVELS, facts.error, strict=True))
-    return f"standard deviation at the levels: {each}"
+    return f"root mean square error at the levels: {each}"
 
 
 def _drift(chip, facts: CellFacts) -> str:

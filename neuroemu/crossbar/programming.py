@@ -130,26 +130,28 @@ def _plane(cells: Cells, index: int) -> Cells:
     )
 
 
-def _read(cells: Cells, device: Device, seconds: float, spans, generator):
-    """Conductance of each crossing with its frozen noise, and the variances of its fresh and slow noise."""
-    variance = device.read_sigma(cells, seconds) ** 2
-    shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1], cells=cells)
-    conductance, normal = device.conductance(cells, seconds), variance * shares.frozen
-    for trap in shares.traps:
-        p, held = trap.occupancy, variance * trap.share
-        full = generator.random(variance.shape) < p
-        conductance = conductance + np.sqrt(held / (p * (1 - p))) * (full - p)
-        normal = np.maximum(normal - held, 0.0)
-    mean = _difference(conductance)
-    mean = mean + np.sqrt(_summed(normal)) * generator.standard_normal(mean.shape)
-    return mean, _summed(variance * shares.fresh), _summed(variance * shares.slow)
-
-
 def cells_read(cells: Cells, device: Device, seconds: float, spans, generator):
     """Conductances with their frozen noise, and deviations of the fresh and slow noise, of whole crossings (P, R, C).
 
     Devices in parallel add up; no conductance is below 0.
     """
+    conductance, frozen, fresh, slow = _settled(cells, device, seconds, spans, generator)
+    conductance = conductance + np.sqrt(frozen) * generator.standard_normal(frozen.shape)
+    if conductance.ndim == 4:
+        conductance, fresh, slow = conductance.sum(axis=1), fresh.sum(axis=1), slow.sum(axis=1)
+    return np.maximum(conductance, 0.0), np.sqrt(fresh), np.sqrt(slow)
+
+
+def _read(cells: Cells, device: Device, seconds: float, spans, generator):
+    """Conductance of each crossing with its frozen noise, and the variances of its fresh and slow noise."""
+    conductance, frozen, fresh, slow = _settled(cells, device, seconds, spans, generator)
+    mean = _difference(conductance)
+    mean = mean + np.sqrt(_summed(frozen)) * generator.standard_normal(mean.shape)
+    return mean, _summed(fresh), _summed(slow)
+
+
+def _settled(cells: Cells, device: Device, seconds: float, spans, generator):
+    """Conductances with traps that are full or empty for the session, and variances: frozen and normal, fresh, slow."""
     variance = device.read_sigma(cells, seconds) ** 2
     shares = device.read_shares(seconds, image_seconds=spans[0], session_seconds=spans[1], cells=cells)
     conductance, normal = device.conductance(cells, seconds), variance * shares.frozen
@@ -158,11 +160,7 @@ def cells_read(cells: Cells, device: Device, seconds: float, spans, generator):
         full = generator.random(variance.shape) < p
         conductance = conductance + np.sqrt(held / (p * (1 - p))) * (full - p)
         normal = np.maximum(normal - held, 0.0)
-    conductance = conductance + np.sqrt(normal) * generator.standard_normal(normal.shape)
-    fresh, slow = variance * shares.fresh, variance * shares.slow
-    if conductance.ndim == 4:
-        conductance, fresh, slow = conductance.sum(axis=1), fresh.sum(axis=1), slow.sum(axis=1)
-    return np.maximum(conductance, 0.0), np.sqrt(fresh), np.sqrt(slow)
+    return conductance, normal, variance * shares.fresh, variance * shares.slow
 
 
 def _difference(cells: np.ndarray) -> np.ndarray:

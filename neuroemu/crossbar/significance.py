@@ -39,7 +39,8 @@ class Significance(CellMapping):
         Program the largest factor first, read it, and set the next digit to what is really left; the last one takes a
         level between the whole ones. Errors of the factors above 1 remain only where the rest exceeds `top`, and
         what drifts or is noisy later is not corrected. The read is taken right after programming, without read noise
-        (long averages). Ranges of the converters and the compensation then follow the levels of each chip.
+        (long averages). Ranges of the converters and the compensation then follow the levels of each chip. Devices
+        whose cells act along lines (open rows, shorts, spares, disturb) are refused.
     """
 
     factors: tuple[int, ...] = (1, 8)

@@ -5,7 +5,7 @@ read costs what it costs without wires. Noise that lasts for the session moves t
 is fresh at each read, or lasts for an image, moves the operator at each read: each vector is a circuit of its own.
 
     "exact"         the circuit with the conductances of this read, solved for each vector
-    "first_order"   I = V T + what currents dG u beside the cells add, u the voltage across each cell without noise
+    "first_order"   I = V T + what currents dG u beside the cells add, see `operating_point`
 
 G+ and G- are arrays of their own, each with its own wires, as large as what the tile holds of the layer, at the corner
 next to the drivers and the sense amplifiers. Rows are numbered away from the far end: the last row is next to the sense
@@ -19,16 +19,23 @@ import numpy as np
 
 from .. import _streams, kernels
 from ..devices import Device
+from .operating_point import OperatingPoint, bytes_of, operating_point, packed, product
 from .programming import ProgrammedTile, Weights, cells_read
 from .wires import Wires, solve_each, transfer
 
 NOISES = ("exact", "first_order")
-CHUNK_BYTES = 1 << 26  # of the circuits that are solved together
+CHUNK_BYTES = 1 << 23  # of the circuits that are solved together
+OPERATOR_BYTES = 1 << 27  # a layer, of the operators of its operating points; tiles beyond it do without
+TOLERANCE = 1e-9  # of the exact mode, relative; sums are rounded to float32 later
 
 
 @dataclass(frozen=True, eq=False)
 class WiredTile:
-    """One tile: conductances g (P, R, C) of all devices of a crossing, and the deviations of their noise, siemens."""
+    """One tile: conductances g (P, R, C) of all devices of a crossing, and the deviations of their noise, siemens.
+
+    fresh and slow are float32. `mean` is the packed operator without noise, in levels, and `points` are the operating
+    points of the P arrays, both for reads to first order.
+    """
 
     rows: slice
     columns: slice
@@ -36,6 +43,8 @@ class WiredTile:
     g: np.ndarray
     fresh: np.ndarray
     slow: np.ndarray
+    mean: object
+    points: tuple[OperatingPoint, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,6 @@ class Wired:
 
     tiles: tuple[WiredTile, ...]
     wires: Wires
-    noise: str
     unit: float
     columns: int
     rows_per_tile: int
@@ -90,32 +98,38 @@ class Wired:
 
     def _currents(self, tile, drive, keys, numbers, patches: int, plane) -> np.ndarray:
         """Sums of vectors whose numbers in the run are given."""
-        change = np.zeros((len(drive), *tile.g.shape))
+        if not (tile.fresh.any() or tile.slow.any()):
+            return product(tile.mean, drive, self.threads)
         if tile.fresh.any():
-            change += tile.fresh * self._normals(tile, keys[0], numbers * plane[1] + plane[0])
+            change = self._normals(tile, keys[0], numbers * plane[1] + plane[0])
+            change *= tile.fresh
+        else:
+            change = np.zeros((len(drive), *tile.g.shape), np.float32)
         if tile.slow.any():
             images, which = np.unique(numbers // patches, return_inverse=True)
             change += (tile.slow * self._normals(tile, keys[1], images))[which]
-        read = self._solved if self.noise == "exact" else self._first_order
-        signs = (1.0, -1.0)
-        return sum(
-            sign * read(g, change[:, p], drive) for p, (g, sign) in enumerate(zip(tile.g, signs, strict=False))
-        ) / self.unit  # fmt: skip
+        arrays = zip(change.swapaxes(0, 1), (1.0, -1.0), strict=False)
+        if not tile.points:
+            return sum(sign * self._solved(g, moved, drive) for g, (moved, sign) in zip(tile.g, arrays, strict=True)
+                       ) / self.unit  # fmt: skip
+        noise = sum(
+            sign * point.added(drive, moved, threads=self.threads)
+            for point, (moved, sign) in zip(tile.points, arrays, strict=True)
+        )
+        return product(tile.mean, drive, self.threads) + noise / self.unit
 
     def _solved(self, g, change, drive):
-        return solve_each(np.maximum(g + change, 0.0), drive, self.wires, threads=self.threads)
-
-    def _first_order(self, g, change, drive):
-        change = np.maximum(change, -g)
-        drop = solve_each(g[None], drive, self.wires, threads=self.threads, drops=True)
-        beside = solve_each(g[None], np.zeros_like(drive), self.wires, threads=self.threads, source=change * drop)
-        return drive @ transfer(g, self.wires, threads=self.threads) + beside
+        noisy = np.maximum(g + change, 0.0)
+        return solve_each(noisy, drive, self.wires, threads=self.threads, tolerance=TOLERANCE)
 
     def _normals(self, tile, key: int, numbers: np.ndarray) -> np.ndarray:
-        """Standard normals for the cells of a tile, (N, P, R, C), of reads or images with these numbers."""
+        """Standard normals for the cells of a tile, (N, P, R, C), of reads or images with these rising numbers."""
         out = np.empty((len(numbers), tile.g.size), np.float32)
-        for values, number in zip(out, numbers, strict=True):
-            kernels.crossbar.normals(values, self.seed, key, int(number) * tile.g.size)
+        if numbers[-1] - numbers[0] == len(numbers) - 1:  # neighbours in the sequence
+            kernels.crossbar.normals(out.reshape(-1), self.seed, key, int(numbers[0]) * tile.g.size)
+        else:
+            for values, number in zip(out, numbers, strict=True):
+                kernels.crossbar.normals(values, self.seed, key, int(number) * tile.g.size)
         return out.reshape(-1, *tile.g.shape)
 
 
@@ -130,6 +144,7 @@ def wired_weights(
     """
     mean, tiles = np.zeros(shape, np.float32), []
     ideal = wired = 0.0
+    room = OPERATOR_BYTES
     for index, held in enumerate(programmed):
         generator = _streams.generator(key[0], "read", *key[1:], index)
         g, fresh, slow = cells_read(held.cells, device, seconds, spans, generator)
@@ -139,10 +154,18 @@ def wired_weights(
         unit = (device.g_max - device.g_min) / top * copies
         difference = operators[0] - operators[1] if len(operators) > 1 else operators[0]
         mean[held.tile.rows, held.tile.columns] = difference / unit
-        tiles.append(WiredTile(held.tile.rows, held.tile.columns, held.tile.row_tile, g, fresh, slow))
+        points: tuple[OperatingPoint, ...] = ()
+        if noise == "first_order" and (fresh.any() or slow.any()):
+            needed = len(g) * bytes_of(g.shape[1:])
+            dense = needed <= room
+            room -= needed if dense else 0
+            points = tuple(operating_point(array, wires, dense=dense, threads=threads) for array in g)
+        sigmas = fresh.astype(np.float32), slow.astype(np.float32)
+        where = held.tile.rows, held.tile.columns, held.tile.row_tile
+        tiles.append(WiredTile(*where, g, *sigmas, packed(difference / unit), points))
     weights = Weights(mean, None, None)
     loss = float(1.0 - wired / ideal) if ideal > 0 else 0.0
     if not any(tile.fresh.any() or tile.slow.any() for tile in tiles):
         return weights, None, loss
-    reads = Wired(tuple(tiles), wires, noise, unit, shape[1], rows_per_tile, key[0], threads)
+    reads = Wired(tuple(tiles), wires, unit, shape[1], rows_per_tile, key[0], threads)
     return weights, reads, loss

@@ -167,23 +167,25 @@ def solve(
     return answer if volts.ndim == 2 else _first(answer)
 
 
-def solve_each(g, drive, wires: Wires, *, threads: int, drops: bool = False, source=None) -> np.ndarray:
+def solve_each(
+    g, drive, wires: Wires, *, threads: int, drops: bool = False, source=None, tolerance: float = TOLERANCE
+) -> np.ndarray:
     """Currents (B, C) of vectors (B, R) that each have a circuit of their own, for callers inside this package.
 
     g is (B, R, C), or (1, R, C) for all. `drops`: the voltages across the cells, (B, R, C), instead. `source`, of that
-    shape: amperes that flow beside each cell from its word line to its bit line.
+    shape: amperes that flow beside each cell from its word line to its bit line. `tolerance`: of the residual.
     """
     if wires.word_line > 0 and wires.bit_line > 0:
         circuit = _circuit(g[0], wires, np.ones(g.shape[1], bool))
         currents = np.empty((len(drive), g.shape[2]))
         nodes = np.empty((2, len(drive), *g.shape[1:])) if drops else None
         _, residual = kernels.wires.solve(
-            g, *circuit.arguments()[1:], drive, currents, *(nodes if drops else ()), tolerance=TOLERANCE,
+            g, *circuit.arguments()[1:], drive, currents, *(nodes if drops else ()), tolerance=tolerance,
             most=MOST_ITERATIONS, source=source, threads=threads,
         )  # fmt: skip
-        if not residual <= TOLERANCE:
+        if not residual <= tolerance:
             raise ConvergenceError(
-                f"solve_each: the residual is {residual:.2g}, above {TOLERANCE:g}; use cells that conduct less than "
+                f"solve_each: the residual is {residual:.2g}, above {tolerance:g}; use cells that conduct less than "
                 "the wires"
             )
         return nodes[0] - nodes[1] if drops else currents

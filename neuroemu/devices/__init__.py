@@ -3,7 +3,7 @@
 Conductances are in siemens, times in absolute seconds since programming.
 """
 
-from .base import Cells, CurrentVoltage, Device, ReadShares, Trap, stick
+from .base import Cells, CurrentVoltage, Device, ReadShares, Trap, Wrapper, stick
 from .conduction import Cubic, CubicCell
 from .disturb import HalfSelectDisturb
 from .dynamic_cell import DynamicCell, Pulse, PulseGrowth, Spread
@@ -75,6 +75,7 @@ __all__ = [
     "WanFit",
     "WhiteNoise",
     "WithReadNoise",
+    "Wrapper",
     "WriteVerified",
     "YieldCurve",
     "fault_map",

@@ -96,12 +96,14 @@ class CurrentVoltage(ABC):
 class Device(ABC):
     """Abstract memory cell with conductances between `g_min` and `g_max`, in siemens.
 
-    `iv` is the curve of a cell that is not ohmic; a device that wraps another passes it on.
+    `iv` is the curve of a cell that is not ohmic. `uses_lines` says whether cells act on others of their row or column,
+    so that an array is programmed in one call. A device round another is a `Wrapper`.
     """
 
     g_min: float
     g_max: float
     iv: CurrentVoltage | None = None
+    uses_lines: bool = False
 
     @abstractmethod
     def program(self, target: np.ndarray, generator: np.random.Generator) -> Cells:
@@ -123,6 +125,42 @@ class Device(ABC):
 
         With `cells`, the split of each of them where they differ; without, one that stands for all.
         """
+
+
+class Wrapper(Device):
+    """Abstract: a device round another. What a class of this kind does not say, its `device` does."""
+
+    device: Device
+
+    @property
+    def iv(self):
+        return self.device.iv
+
+    @property
+    def g_min(self):
+        return self.device.g_min
+
+    @property
+    def g_max(self):
+        return self.device.g_max
+
+    @property
+    def uses_lines(self):
+        return self.device.uses_lines
+
+    def program(self, target, generator):
+        return self.device.program(target, generator)
+
+    def conductance(self, cells, seconds):
+        return self.device.conductance(cells, seconds)
+
+    def read_sigma(self, cells, seconds):
+        return self.device.read_sigma(cells, seconds)
+
+    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
+        return self.device.read_shares(
+            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
+        )
 
 
 def stick(cells: Cells, where: np.ndarray, conductance: np.ndarray | float) -> Cells:

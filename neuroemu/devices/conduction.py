@@ -13,7 +13,7 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
-from .base import CurrentVoltage, Device
+from .base import CurrentVoltage, Device, Wrapper
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Cubic(CurrentVoltage):
 
 
 @dataclass(frozen=True)
-class CubicCell(Device):
+class CubicCell(Wrapper):
     """A device with a cubic I-V curve; programming, drift and read noise are the device's own.
 
     Parameters
@@ -88,24 +88,3 @@ class CubicCell(Device):
     @property
     def iv(self):
         return Cubic(self.second, self.third, self.highest_volts)
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
-    def program(self, target, generator):
-        return self.device.program(target, generator)
-
-    def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds)
-
-    def read_sigma(self, cells, seconds):
-        return self.device.read_sigma(cells, seconds)
-
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
-        spans = {"image_seconds": image_seconds, "session_seconds": session_seconds}
-        return self.device.read_shares(seconds, **spans, cells=cells)

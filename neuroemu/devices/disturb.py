@@ -12,12 +12,12 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
-from .base import Cells, Device
+from .base import Cells, Device, Wrapper
 from .faults import Faulty
 
 
 @dataclass(frozen=True)
-class HalfSelectDisturb(Device):
+class HalfSelectDisturb(Wrapper):
     """A device whose cells are moved by the writing of the cells that come after them.
 
     An array is written row by row from the first, each row column by column. What reached a cell before its own turn
@@ -64,6 +64,7 @@ class HalfSelectDisturb(Device):
     towards: str = "on"
     spread: float = 0.0
     select: str = "cell"
+    uses_lines = True
 
     def __post_init__(self):
         who = "HalfSelectDisturb"
@@ -75,18 +76,6 @@ class HalfSelectDisturb(Device):
         _checks.choice(self.towards, ("on", "off"), who=who, name="towards")
         _checks.real(self.spread, who=who, name="spread", low=0.0)
         _checks.choice(self.select, ("cell", "row"), who=who, name="select")
-
-    @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
 
     def program(self, target, generator):
         shape = np.shape(target)

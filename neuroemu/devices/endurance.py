@@ -12,14 +12,14 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import _parameters
-from .base import Device, stick
+from .base import Device, Wrapper, stick
 from .faults import Faulty
 
 LIVE, ON, OFF, NARROW = range(4)  # codes of Cells.state["worn"]
 
 
 @dataclass(frozen=True)
-class Endurance(Device):
+class Endurance(Wrapper):
     """A device whose cells fail by a Weibull law [1]_ of the cycles that they have been through.
 
     Which cells fail, and after how many cycles, follows from the seed of the generator given to `program`, not from
@@ -97,18 +97,6 @@ class Endurance(Device):
         if low >= high:
             raise InputError(f"Endurance: window is {self.window}; its low end must be below its high end")
 
-    @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
     def failed_share(self, cycles) -> np.ndarray:
         """Probability that a cell has failed after `cycles`."""
         return -np.expm1(-((np.asarray(cycles, np.float64) / self.characteristic_cycles) ** self.shape))
@@ -131,11 +119,6 @@ class Endurance(Device):
 
     def read_sigma(self, cells, seconds):
         return np.where(self._stuck(cells), 0.0, self.device.read_sigma(cells, seconds))
-
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
-        return self.device.read_shares(
-            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
-        )
 
     def _stuck(self, cells) -> np.ndarray:
         (worn,) = _parameters.kept(self, cells, "worn")

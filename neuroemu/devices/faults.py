@@ -13,14 +13,14 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters, _shorts, repair
-from .base import Cells, Device, ReadShares, Trap, stick
+from .base import Cells, Device, ReadShares, Trap, Wrapper, stick
 from .fault_maps import Fault, check_lines, fault_map, stuck_shares
 
 MAPPED = ("stuck_on", "stuck_off", "stuck_at", "open_rows", "open_columns", "cluster_size", "alpha")  # of fault_map
 
 
 @dataclass(frozen=True)
-class Faulty(Device):
+class Faulty(Wrapper):
     """A device some of whose cells are stuck, or on lines that are open or touch; the others are the device's own.
 
     Faults follow from the seed of the generator given to `program`, not from what is programmed: in a crossbar, the
@@ -92,16 +92,14 @@ class Faulty(Device):
         _checks.choice(self.repair, ("count", "assignment"), who="Faulty", name="repair")
 
     @property
-    def iv(self):
-        return self.device.iv
+    def uses_lines(self):
+        shared = self.open_rows or self.shorted_rows or self.shorted_columns or self._replaces
+        return bool(shared) or self.device.uses_lines
 
     @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
+    def _replaces(self) -> bool:
+        """Whether weights may lie on other lines than their own."""
+        return self.spare_rows + self.spare_columns > 0 or self.repair == "assignment"
 
     def program(self, target, generator):
         own = _parameters.as_fabricated(generator)
@@ -116,7 +114,7 @@ class Faulty(Device):
         `target` (siemens, of `shape`) is what repair="assignment" looks at.
         """
         shorts = self.shorted_rows > 0 or self.shorted_columns > 0
-        replaces = self.spare_rows + self.spare_columns > 0 or self.repair == "assignment"
+        replaces = self._replaces
         if len(shape) < 2 and (shorts or replaces):
             raise InputError(f"Faulty: cells have shape {shape}; shorts and spares need rows and columns, (..., R, C)")
         spares = (self.spare_rows, self.spare_columns) if replaces else ()

@@ -7,11 +7,11 @@ import numpy as np
 from .. import _checks
 from ..errors import InputError
 from . import _parameters
-from .base import Device
+from .base import Device, Wrapper
 
 
 @dataclass(frozen=True)
-class Levels(Device):
+class Levels(Wrapper):
     """A device that is programmed to the nearest of a few conductances; all else is the device's own.
 
     Parameters
@@ -46,18 +46,6 @@ class Levels(Device):
             raise InputError("Levels: g_min is 0 S, which no ratio reaches; use spacing='linear' or with_on_off_ratio")
 
     @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
-    @property
     def values(self) -> np.ndarray:
         """(levels,) conductances, siemens."""
         space = np.linspace if self.spacing == "linear" else np.geomspace
@@ -66,17 +54,6 @@ class Levels(Device):
     def program(self, target, generator):
         target, values = _parameters.target(self, target), self.values
         return self.device.program(values[np.searchsorted((values[1:] + values[:-1]) / 2, target)], generator)
-
-    def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds)
-
-    def read_sigma(self, cells, seconds):
-        return self.device.read_sigma(cells, seconds)
-
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
-        return self.device.read_shares(
-            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
-        )
 
 
 def with_on_off_ratio(device: Device, ratio: float) -> Device:

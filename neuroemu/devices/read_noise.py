@@ -15,7 +15,7 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import _parameters
-from .base import Cells, Device, ReadShares, Trap
+from .base import Cells, Device, ReadShares, Trap, Wrapper
 from .endurance import Endurance
 from .faults import Faulty
 
@@ -196,7 +196,7 @@ class FlickerNoise(ReadNoise):
 
 
 @dataclass(frozen=True)
-class WithReadNoise(Device):
+class WithReadNoise(Wrapper):
     """A device with further read noise; all else is the device's own.
 
     Parameters
@@ -233,18 +233,6 @@ class WithReadNoise(Device):
         if not isinstance(parts, tuple) or not parts or not all(isinstance(part, ReadNoise) for part in parts):
             raise ArgumentTypeError(f"WithReadNoise: parts is {parts!r}; give a tuple, as (WhiteNoise(4e-7),)")
 
-    @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
     def program(self, target, generator):
         cells = self.device.program(target, generator)
         state = dict(cells.state)
@@ -252,9 +240,6 @@ class WithReadNoise(Device):
             drawn = part.draw(cells.conductance.shape, generator)
             state.update({f"{index}.{name}": array for name, array in drawn.items()})
         return replace(cells, state=state)
-
-    def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds)
 
     def read_sigma(self, cells, seconds):
         now = self.conductance(cells, seconds)

@@ -15,7 +15,7 @@ from .. import _checks
 from ..errors import InputError
 from . import _parameters
 from ._arrays import normals
-from .base import Cells, Device
+from .base import Cells, Device, Wrapper
 from .disturb import HalfSelectDisturb
 from .endurance import Endurance
 from .faults import Faulty
@@ -30,7 +30,7 @@ MOST_PULSES = 100_000
 
 
 @dataclass(frozen=True)
-class WriteVerified(PulsedDevice):
+class WriteVerified(PulsedDevice, Wrapper):
     """A device programmed by pulses that are verified; drift and read noise are the device's own.
 
     A verify read has the noise of the device 0 s after programming, and of it the share that is faster than
@@ -101,18 +101,6 @@ class WriteVerified(PulsedDevice):
             raise InputError(f"{who}: read_seconds is {self.read_seconds:g}, too short a read ({error})") from None
         self.scheme.check(self.device)
 
-    @property
-    def iv(self):
-        return self.device.iv
-
-    @property
-    def g_min(self):
-        return self.device.g_min
-
-    @property
-    def g_max(self):
-        return self.device.g_max
-
     def write(self, target, generator):
         cells, first = self.scheme.start(self.device, target, generator)
         pulses = np.full(target.shape, first, np.int64)
@@ -129,17 +117,6 @@ class WriteVerified(PulsedDevice):
             read[going] = now
             going[going] = np.abs(now - wanted) > self.tolerance
         return _report(self, cells, target, pulses, pulses + (1 - first), ~going)
-
-    def conductance(self, cells, seconds):
-        return self.device.conductance(cells, seconds)
-
-    def read_sigma(self, cells, seconds):
-        return self.device.read_sigma(cells, seconds)
-
-    def read_shares(self, seconds, *, image_seconds, session_seconds, cells=None):
-        return self.device.read_shares(
-            seconds, image_seconds=image_seconds, session_seconds=session_seconds, cells=cells
-        )
 
     def _fast_share(self, cells: Cells | None = None) -> float | np.ndarray:
         """Share of the read variance that is faster than a verify read: of each of `cells`, or of all."""

@@ -1,9 +1,9 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.binary`, `.crossbar`, `.events`, `.integer`, `.memristors` and `.wires` are extension modules, each built twice
-from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting build;
-NEUROEMU_ISA=base in the environment forces the portable one. The NumPy twins (`crossbar_reference` and so on) say what
-the kernels compute.
+`kernels.binary`, `.crossbar`, `.events`, `.integer`, `.memristors`, `.truenorth` and `.wires` are extension modules,
+each built twice from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting
+build; NEUROEMU_ISA=base in the environment forces the portable one. The Python twins (`crossbar_reference` and so on)
+say what the kernels compute.
 """
 
 import functools
@@ -18,6 +18,7 @@ _PARTS = {
     "events": "spiking cores",
     "integer": "integer networks",
     "memristors": "dynamic memristors",
+    "truenorth": "TrueNorth cores",
     "wires": "wire resistance",
 }
 

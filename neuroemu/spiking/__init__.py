@@ -4,6 +4,7 @@ from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
 from .chip import SpikingChip
 from .cores import CoreLimits
 from .meter import Seconds
+from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
     "BRIAN2LOIHI",
@@ -11,9 +12,14 @@ __all__ = [
     "Convention",
     "CoreLimits",
     "LoihiCore",
+    "NeuronParameters",
     "Seconds",
     "SpikingChip",
+    "TrueNorthCoreProgram",
+    "TrueNorthProgram",
+    "TrueNorthRun",
     "encode_weights",
+    "run_truenorth",
 ]
 
 

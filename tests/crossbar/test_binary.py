@@ -120,6 +120,7 @@ def test_the_general_path_is_taken_elsewhere():
         {"mapping": BitSliced(2)},
         {"mapping": DifferentialPair()},
         {"mapping": OffsetColumn("digital")},
+        {"mapping": OffsetColumn()},
         {"inputs": BitSerial(2)},
         {"inputs": Amplitude()},
         {"adc": Adc(kind=Sar(0.01))},

@@ -16,7 +16,7 @@ from neuroemu.crossbar import (
     ideal,
     noise_budget,
 )
-from neuroemu.devices import Generic, HermesPcm, Ideal
+from neuroemu.devices import Faulty, Generic, HalfSelectDisturb, HermesPcm, Ideal, Levels, NormalNoise
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Dense, sequential
 
@@ -117,3 +117,23 @@ def test_bad_arguments(network, images):
         noise_budget(network, replace(chips.HERMES, dac=Dac(bits=4)), images[:, 0])
     with pytest.raises(ArgumentTypeError, match="NoiseBudget"):
         plot.noise_budget(5)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda cell: HalfSelectDisturb(cell, step=1e-3),
+        lambda cell: Faulty(cell, stuck_on=0.02, shorted_rows=0.1, shorted_columns=0.1),
+        lambda cell: Levels(cell, 4),
+    ],
+    ids=["disturbed", "touching", "levels"],
+)
+def test_what_a_wrapper_does_when_it_writes_is_programming_and_not_drift(wrapped, network, images):
+    steady, drifting = (Generic(noise=NormalNoise(2e-7), drift_exponent=nu) for nu in (0.0, 0.05))
+    aged = replace(chips.HERMES, seconds=3600.0)
+    still = noise_budget(network, replace(aged, device=wrapped(steady)), images[:5], trials=1)
+    moving = noise_budget(network, replace(aged, device=wrapped(drifting)), images[:5], trials=1)
+    for layer, row in still.errors.items():
+        assert row["drift"] == pytest.approx(0, abs=1e-6) and row["programming"] > 0.01
+        assert moving.errors[layer]["drift"] > 0.2
+        assert moving.errors[layer]["programming"] == pytest.approx(row["programming"])

@@ -9,7 +9,7 @@ import pytest
 from neuroemu import chips, datasets, quantize, run
 from neuroemu.crossbar import Adc, IdealAdc, MinMaxRange, ideal
 from neuroemu.crossbar.describing import facts_of, thermal_current
-from neuroemu.devices import Generic, HermesPcm, NormalNoise, Pcm, RramMilo2021, RramWan2022
+from neuroemu.devices import Generic, HermesPcm, Ideal, Levels, NormalNoise, Pcm, RramMilo2021, RramWan2022
 
 SPANS = {"image_seconds": 1e-5, "session_seconds": 0.1}
 
@@ -31,6 +31,9 @@ def test_facts_are_those_of_the_device():
     assert facts.error[1] == pytest.approx(middle, rel=0.03)
     steady = facts_of(Pcm(drift=False, read_noise=False), seconds=3600.0, **SPANS)
     assert steady.kept == (1.0, 1.0, 1.0) and steady.noise == (0.0, 0.0, 0.0)
+    assert facts_of(Generic(g_min=2e-6), seconds=0.0, **SPANS).error == (0.0, 0.0, 0.0)
+    coarse = facts_of(Levels(Ideal(g_max=20e-6), 2), seconds=0.0, **SPANS)  # the middle goes to one of the ends
+    assert coarse.error == pytest.approx((0.0, 10e-6, 0.0))
     even = facts_of(Generic(noise=NormalNoise(2e-7), drift_exponent=0.05, t0=1.0), seconds=0.0, **SPANS)
     assert even.kept[1] == pytest.approx((86400.0 + 1) ** -0.05, rel=1e-6)
 

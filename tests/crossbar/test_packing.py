@@ -177,6 +177,17 @@ def test_groups_by_hand(groups, shape, spans):
     assert counts["dac_drive"] == driven(net, x).sum() * copies
 
 
+@pytest.mark.parametrize("groups, shape, spans", BY_HAND.values(), ids=BY_HAND)
+def test_an_offset_adds_up_the_rows_that_are_there(groups, shape, spans):
+    """The digital side adds 36 drive steps and subtracts from 8 outputs, padding or not."""
+    net, x = conv_net(groups=groups), np.random.default_rng(0).uniform(0, 1, (6, 4, 6, 6)).astype(np.float32)
+    pairs, offset = (
+        run(net, chip(rows=shape[0], columns=shape[1], mapping=mapping), x).counts.by_layer()["conv"]
+        for mapping in (DifferentialPair(), OffsetColumn("digital"))
+    )
+    assert offset["digital_accumulate"] - pairs.get("digital_accumulate", 0) == 6 * 16 * (36 - 1 + 8)
+
+
 def test_slices_of_a_group_lie_on_its_tile():
     """Depthwise in 2-bit cells: 22 channels of 4 slices are 88 columns of one tile, so nothing is converted twice."""
     net = conv_net(64, 64, groups=64, size=4)

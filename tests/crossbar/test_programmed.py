@@ -14,6 +14,7 @@ from neuroemu.crossbar import (
     BatchNorm,
     BitSliced,
     ColumnAffine,
+    ColumnGain,
     CrossbarChip,
     Dac,
     IdealAdc,
@@ -119,6 +120,15 @@ def test_saved_and_loaded_without_loss(tmp_path, fields, keep):
     for t in (0.0, 1e5):
         one, other = (run(NET, m.at(t), X, seed=2).outputs for m in (made, back))
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("mapping", [OffsetColumn("digital"), BitSliced(1, "offset")])
+def test_a_kept_calibration_knows_the_offset_of_empty_columns(mapping):
+    """A column without current in all samples has no gain; what zero weights would add is subtracted all the same."""
+    small = chip(mapping=mapping, device=Pcm(), rows=5, columns=4, adc=IdealAdc(), compensation=ColumnGain())
+    made = program(NET, small, seed=3)
+    fresh = run(NET, made, X, seed=3).outputs
+    np.testing.assert_array_equal(run(NET, made.calibrated(seed=3), X, seed=3).outputs, fresh)
 
 
 def test_a_kept_calibration_does_not_follow_the_time():

@@ -22,7 +22,17 @@ from neuroemu.crossbar import (
     program,
 )
 from neuroemu.crossbar.building import build_engine
-from neuroemu.devices import Cells, Device, Faulty, HermesPcm, Ideal, ReadShares
+from neuroemu.devices import (
+    Cells,
+    Device,
+    Faulty,
+    HalfSelectDisturb,
+    HermesPcm,
+    Ideal,
+    ReadShares,
+    WhiteNoise,
+    WithReadNoise,
+)  # fmt: skip
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Dense, sequential
 
@@ -224,3 +234,19 @@ def test_bad_settings():
         Significance(correct=1)
     with pytest.raises(InputError, match=r"arrays have 2 columns; a weight of 3 pairs needs 3; use replace"):
         place(dense(), chip(columns=2, mapping=Significance((1, 2, 4))))
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        Faulty(Ideal(), shorted_columns=0.01),
+        Faulty(Ideal(), open_rows=0.01),
+        Faulty(Ideal(), spare_columns=1),
+        WithReadNoise(HalfSelectDisturb(Ideal(), step=0.01), (WhiteNoise(1e-7),)),
+    ],
+    ids=["shorts", "open rows", "spares", "disturb, inside"],
+)
+def test_slices_in_turn_are_no_whole_array(device):
+    with pytest.raises(InputError, match=r"needs all cells of its lines at once; use Significance\(correct=False\)"):
+        chip(device=device, mapping=Averaged(2, Significance(correct=True)))
+    chip(device=device, mapping=Significance())

@@ -22,8 +22,10 @@ from neuroemu.crossbar import (
     noise_budget,
     program,
     solve,
+    wired,
 )
 from neuroemu.crossbar.building import build_engine
+from neuroemu.crossbar.operating_point import bytes_of, operating_point
 from neuroemu.devices import Generic, HermesPcm, Ideal, NormalNoise, RramMilo2021
 from neuroemu.energy import CostTable
 from neuroemu.errors import ArgumentTypeError, InputError
@@ -148,6 +150,27 @@ def test_first_order_is_close_to_exact_and_both_have_the_same_draws():
     assert 0 < np.abs(first - exact).std() < 0.02 * noise
 
 
+@pytest.mark.parametrize("ends", [{}, {"drive": "both"}, {"readout": "both"}])
+def test_first_order_is_the_derivative_with_and_without_stored_operators(ends, monkeypatch):
+    """Beside a difference quotient of whole circuits, cell by cell."""
+    rng = np.random.default_rng(11)
+    g, drive, wires = rng.uniform(1e-6, 2e-4, (13, 6)), rng.uniform(-1, 1, (3, 13)), replace(WIRES, **ends)
+    change = 1e-6 * rng.standard_normal((3, 13, 6)).astype(np.float32) * g
+    expected = [(solve(g + d, v, wires) - solve(g - d, v, wires)) / 2 for d, v in zip(change, drive, strict=True)]
+    for dense in (True, False):
+        point = operating_point(g, wires, dense=dense, threads=1)
+        np.testing.assert_allclose(
+            point.added(drive, change, threads=1), expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+        )
+    assert bytes_of(g.shape) == 4 * (point.g.size * 13 + point.g.size * 6)
+    machine = chip(device=Generic(g_max=2e-4, read_noise=0.03), noise_in_wires="first_order")
+    stored = engine_of(NET, machine).multiply(drives(NET, X), 0)
+    monkeypatch.setattr(wired, "OPERATOR_BYTES", 2 * bytes_of((24, 10)))  # enough for one tile of four
+    bounded = engine_of(NET, machine).multiply(drives(NET, X), 0)
+    np.testing.assert_allclose(bounded, stored, rtol=0, atol=1e-6 * np.abs(stored).max())
+    assert np.abs(bounded - stored).max() > 0
+
+
 @pytest.mark.parametrize("inputs", [None, BitSerial(2)])
 def test_bits_do_not_depend_on_threads_or_batches(inputs):
     net = convolutional()
@@ -188,3 +211,14 @@ def test_what_a_linear_circuit_does_not_hold_is_refused():
         chip(wires=2.0)
     with pytest.raises(InputError, match="noise_in_wires"):
         chip(noise_in_wires="none")
+
+
+@pytest.mark.parametrize("noise", ["exact", "first_order"])
+def test_a_vector_reads_the_same_bits_alone(noise):
+    """In float64, before anything rounds the sums."""
+    engine = engine_of(NET, chip(device=Generic(g_max=2e-4, read_noise=0.05), noise_in_wires=noise))
+    rows = drives(NET, X)[:, None]
+    whole = engine.wired.sums(rows, engine.part.tiles, engine.part.streams, 0, (0, 1))
+    for image in range(len(X)):
+        alone = engine.wired.sums(rows[image : image + 1], engine.part.tiles, engine.part.streams, image, (0, 1))
+        np.testing.assert_array_equal(alone[0], whole[image])

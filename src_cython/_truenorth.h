@@ -1,0 +1,178 @@
+/* TrueNorth cores: take the slot of this tick, integrate, draw, update the neurons, send the spikes.
+
+   Everything is integers, so the bits do not depend on the width of the vectors. Rows of bits are read as words and
+   expect a little-endian machine.
+*/
+#ifndef NEUROEMU_TRUENORTH_H
+#define NEUROEMU_TRUENORTH_H
+
+#include "_truenorth_network.h"
+#include "_truenorth_synapses.h"
+
+/* ---------------------------------------------------------------- draws */
+
+static void tn_draw_synapses(const tn_chip *chip, tn_now *now)
+{
+    const int64_t base = now->core * TN_SIZE;
+    uint32_t words[4][TN_SIZE];
+    int drawn = -1;
+    for (int k = 0; k < now->n_listed; k++) {
+        const int axon = now->listed[k], type = chip->axon_type[base + axon];
+        const uint8_t *row = chip->crossbar + (base + axon) * TN_ROW, *stochastic = chip->stochastic_synapse + base;
+        const int16_t *weight = chip->weight + (now->core * TN_TYPES + type) * TN_SIZE;
+        if (axon / 16 != drawn) {
+            drawn = axon / 16;
+            tn_random(chip, now->core, (uint64_t)now->tick, 64 + (uint32_t)drawn, 16, TN_SIZE, words[0], TN_SIZE);
+        }
+        const uint32_t *word = words[axon % 16 / 4];
+        for (int j = 0; j < TN_SIZE; j++) {
+            const int acts = row[j / 8] >> (j & 7) & stochastic[j] >> type & 1;
+            now->wide[j] += acts * tn_chance(weight[j], (int)(word[j] >> 8 * (axon % 4) & 255));
+        }
+    }
+}
+
+static void tn_draw_neurons(const tn_chip *chip, const tn_plan *plan, tn_now *now)
+{
+    const int64_t base = now->core * TN_SIZE;
+    const int16_t *leak = chip->leak + base;
+    uint32_t words[4][TN_SIZE / 4];
+    tn_random(chip, now->core, (uint64_t)now->tick, 0, 1, TN_SIZE / 4, words[0], TN_SIZE / 4);
+    for (int j = 0; j < TN_SIZE; j++) {
+        const uint32_t word = words[j % 4][j / 4];
+        if (plan->has_stochastic_leak)
+            now->leak[j] = (int16_t)(chip->leak_mode[base + j] & 1 ? tn_chance(leak[j], word & 255) : leak[j]);
+        if (plan->has_eta) now->eta[j] = (int32_t)((uint64_t)word >> (32 - chip->threshold_bits[base + j]));
+    }
+}
+
+static void tn_draw_in_order(const tn_chip *chip, tn_now *now)
+{
+    const int64_t base = now->core * TN_SIZE;
+    uint32_t *state = chip->registers + now->core;
+    for (int j = 0; j < TN_SIZE; j++) {
+        const int stochastic = chip->stochastic_synapse[base + j], leak = chip->leak[base + j];
+        for (int k = 0; k < now->n_listed && stochastic; k++) {
+            const int axon = now->listed[k], type = chip->axon_type[base + axon];
+            if (!(stochastic >> type & 1 && chip->crossbar[(base + axon) * TN_ROW + j / 8] >> (j & 7) & 1)) continue;
+            const int weight = chip->weight[(now->core * TN_TYPES + type) * TN_SIZE + j];
+            now->wide[j] += tn_chance(weight, (int)tn_draw(state, 8));
+        }
+        now->leak[j] = (int16_t)leak;
+        if (chip->leak_mode[base + j] & 1 && leak) now->leak[j] = (int16_t)tn_chance(leak, (int)tn_draw(state, 8));
+        now->eta[j] = (int32_t)tn_draw(state, chip->threshold_bits[base + j]);
+    }
+}
+
+/* ---------------------------------------------------------------- one core, a range of cores */
+
+static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, tn_mail *mail, int64_t *counts)
+{
+    tn_plan *plan = chip->plan + core;
+    uint8_t *slot = tn_slot(chip, tick, core);
+    uint64_t bits[4];
+    tn_now now;
+    const int64_t record = chip->recorded[core], probe = chip->probed[core];
+    memcpy(bits, slot, TN_ROW);
+    if (bits[0] | bits[1] | bits[2] | bits[3] || plan->busy) {
+        memset(slot, 0, TN_ROW);
+        now.core = core, now.tick = tick, now.n_listed = 0;
+        memcpy(now.active, bits, TN_ROW);
+        for (int word = 0; word < 4 && plan->has_stochastic_synapse; word++)
+            for (; bits[word]; bits[word] &= bits[word] - 1)
+                now.listed[now.n_listed++] = (uint8_t)(64 * word + __builtin_ctzll(bits[word]));
+        counts[TN_SYNAPTIC_EVENTS] += tn_integrate(chip, plan, &now);
+        const int draws = plan->has_stochastic_leak | plan->has_eta;
+        if (chip->lfsr && (draws | plan->has_stochastic_synapse)) tn_draw_in_order(chip, &now);
+        else {
+            if (plan->has_stochastic_synapse) tn_draw_synapses(chip, &now);
+            if (draws) tn_draw_neurons(chip, plan, &now);
+        }
+        tn_update(chip, plan, &now);
+        plan->busy = (uint8_t)now.busy;
+        counts[TN_ACTIVE_CORES]++;
+        counts[TN_NEURON_UPDATES] += TN_SIZE;
+        counts[TN_SATURATIONS] += now.saturations;
+        tn_send(chip, mail, &now, counts);
+        if (record >= 0) memcpy(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, now.fired, TN_ROW);
+    } else if (record >= 0) {
+        memset(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, 0, TN_ROW);
+    }
+    if (probe >= 0)
+        memcpy(chip->probe_out + (t * chip->probed_rows + probe) * TN_SIZE, chip->potential + core * TN_SIZE,
+               TN_SIZE * sizeof(int32_t));
+}
+
+static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t first, int64_t stop, int64_t t,
+                                               int64_t tick, int64_t *counts)
+{
+    int64_t local[TN_COUNTS] = {0};
+    tn_mail mail;
+    mail.n_spikes = mail.n_bits = 0;
+    for (int64_t core = first; core < stop; core++) {
+        if (core + TN_AHEAD < stop) tn_ask(chip, core + TN_AHEAD, tick);
+        tn_core(chip, core, t, tick, &mail, local);
+    }
+    tn_deliver(chip, &mail, local);
+    tn_route(chip, &mail, tick, local);
+    tn_deliver(chip, &mail, local);
+    for (int k = 0; k < TN_COUNTS; k++) counts[k] += local[k];
+}
+
+/* (tick, core, neuron) of each set bit of packed spikes (ticks, rows, 32), as far as `room` goes. Returns how many. */
+static int64_t tn_list(const uint8_t *packed, int64_t ticks, int64_t rows, const int64_t *cores, int32_t *out,
+                       int64_t room)
+{
+    int64_t found = 0;
+    for (int64_t k = 0; k < ticks * rows * 4; k++) {
+        uint64_t bits;
+        memcpy(&bits, packed + 8 * k, 8);
+        if (found + 64 > room) {
+            found += __builtin_popcountll(bits);
+            continue;
+        }
+        for (; bits; bits &= bits - 1, found++) {
+            out[3 * found] = (int32_t)(k / 4 / rows);
+            out[3 * found + 1] = (int32_t)cores[k / 4 % rows];
+            out[3 * found + 2] = (int32_t)(64 * (k % 4) + __builtin_ctzll(bits));
+        }
+    }
+    return found;
+}
+
+/* 0 where all values are equal: the first ones stand for all. */
+#define TN_MASK(AT) (memcmp(AT, (AT) + 1, (TN_SIZE - 1) * sizeof *(AT)) ? -1 : 0)
+
+/* What core needs, and whether a neuron of it is unsettled. */
+static void tn_prepare(const tn_chip *chip, int64_t core)
+{
+    const int64_t base = core * TN_SIZE;
+    const int32_t *alpha = chip->threshold + base, *beta = chip->negative_threshold + base;
+    const int16_t *weight = chip->weight + base * TN_TYPES, *leak = chip->leak + base;
+    const uint8_t *mode = chip->leak_mode + base;
+    tn_plan plan;
+    memset(&plan, 0, sizeof plan);
+    for (int g = 0; g < TN_TYPES; g++) {
+        plan.weight_mask[g] = TN_MASK(weight + g * TN_SIZE);
+        for (int j = 0; j < TN_SIZE; j++) {
+            const int size = weight[g * TN_SIZE + j] < 0 ? -weight[g * TN_SIZE + j] : weight[g * TN_SIZE + j];
+            if (size > plan.largest[g]) plan.largest[g] = (int16_t)size;
+        }
+    }
+    plan.threshold_mask = TN_MASK(alpha), plan.negative_mask = TN_MASK(beta), plan.leak_mask = TN_MASK(leak);
+    plan.reset_mask = TN_MASK(chip->reset + base), plan.one_mode = !TN_MASK(chip->reset_mode + base);
+    for (int j = 0; j < TN_SIZE; j++) {
+        plan.axons[chip->axon_type[base + j]][j / 64] |= (uint64_t)1 << (j % 64);
+        const int32_t v = chip->potential[base + j];
+        const int drawn_leak = mode[j] & 1 && leak[j], eta = chip->threshold_bits[base + j] != 0;
+        plan.has_stochastic_leak |= drawn_leak;
+        plan.has_reversal |= leak[j] && mode[j] & 2;
+        plan.has_stochastic_synapse |= chip->stochastic_synapse[base + j] != 0;
+        plan.has_eta |= eta;
+        plan.always_busy |= (leak[j] && !(mode[j] & 2)) || (chip->lfsr && (drawn_leak || eta));
+        plan.busy |= v >= alpha[j] || v < -beta[j] || (leak[j] && v);
+    }
+    plan.busy |= plan.always_busy;
+    chip->plan[core] = plan;
+}
+#endif
