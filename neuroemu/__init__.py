@@ -15,12 +15,26 @@ from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
-from .transform import MinMax, Percentile, calibrate, fold, prune, quantize, to_spiking
+from .transform import (
+    Entropy,
+    MinMax,
+    Mse,
+    Percentile,
+    calibrate,
+    equalize,
+    fold,
+    layer_pairs,
+    prune,
+    quantize,
+    to_spiking,
+)
 from .versions import show_versions
 
 __all__ = [
     "Comparison",
+    "Entropy",
     "MinMax",
+    "Mse",
     "Network",
     "Percentile",
     "Placement",
@@ -36,8 +50,10 @@ __all__ = [
     "datasets",
     "devices",
     "digital",
+    "equalize",
     "errors",
     "fold",
+    "layer_pairs",
     "load",
     "network",
     "place",

@@ -1,9 +1,23 @@
-"""Network in, Network out: fold, quantize, prune, calibrate, to_spiking. Pure functions, nothing in place."""
+"""Network in, Network out: fold, equalize, quantize, prune, calibrate, to_spiking. Pure functions, nothing in place."""
 
-from .calibration import MinMax, Percentile
+from .calibration import Entropy, MinMax, Mse, Percentile
+from .equalize import Pair, equalize, layer_pairs
 from .fold import fold
 from .prune import prune
 from .quantize import calibrate, quantize
 from .spiking import to_spiking
 
-__all__ = ["MinMax", "Percentile", "calibrate", "fold", "prune", "quantize", "to_spiking"]
+__all__ = [
+    "Entropy",
+    "MinMax",
+    "Mse",
+    "Pair",
+    "Percentile",
+    "calibrate",
+    "equalize",
+    "fold",
+    "layer_pairs",
+    "prune",
+    "quantize",
+    "to_spiking",
+]

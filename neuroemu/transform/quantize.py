@@ -13,7 +13,16 @@ from ..errors import ArgumentTypeError, InputError
 from ..network import layers as L
 from ..network.graph import INPUT, Network
 from ..network.grids import Grid
-from .calibration import KEPT_SAMPLES, Calibration, MinMax, check_samples, names_followed_by, tensor_ranges
+from .bias import correct
+from .calibration import (
+    KEPT_SAMPLES,
+    Calibration,
+    MinMax,
+    check_samples,
+    names_followed_by,
+    observe,
+    scale_and_zero,
+)
 from .fold import fold
 
 # Layers that move or select values: what they write is on the grid of what they read.
@@ -28,6 +37,7 @@ def quantize(
     samples: np.ndarray,
     calibration: Calibration | None = None,
     per_channel: bool = True,
+    correct_bias: bool = False,
 ) -> Network:
     """Integer version of a float network.
 
@@ -39,9 +49,12 @@ def quantize(
         The input and the output tensor keep 8 bits.
     samples : ``(S, *input_shape)`` array
         Training inputs to calibrate on; some are kept in the network for chips to calibrate on.
-    calibration : MinMax or Percentile, default MinMax()
+    calibration : MinMax, Percentile, Mse or Entropy, default MinMax()
     per_channel : bool
         One weight step per output channel, or one per layer.
+    correct_bias : bool
+        Take out of each bias what rounding shifts the mean of its channel by, as measured on the samples; see
+        `neuroemu.transform.bias.correct`.
 
     Returns
     -------
@@ -60,15 +73,19 @@ def quantize(
     _checks.integer(activation_bits, who="quantize", name="activation_bits", low=2, high=8)
     calibration = MinMax() if calibration is None else calibration
     if not isinstance(calibration, Calibration):
-        raise ArgumentTypeError(f"quantize: calibration is {calibration!r}; give MinMax() or Percentile(...)")
+        raise ArgumentTypeError(
+            f"quantize: calibration is {calibration!r}; give MinMax(), Percentile(...), Mse() or Entropy()"
+        )
+    _checks.instance(correct_bias, bool, who="quantize", name="correct_bias")
     network = fold(network)
     samples = check_samples(samples, network, who="quantize")
-    grids = _grids(network, tensor_ranges(network, samples, calibration), activation_bits)
+    grids = _grids(network, observe(network, samples, calibration), calibration, activation_bits)
     layers = tuple(
         _quantized(layer, grids[layer.inputs[0]], weight_bits, per_channel) if isinstance(layer, L.Weighted) else layer
         for layer in network.layers
     )
-    return network.replace(layers=layers, grids=grids, rounding="half_even", samples=samples[:KEPT_SAMPLES])
+    codes = network.replace(layers=layers, grids=grids, rounding="half_even", samples=samples[:KEPT_SAMPLES])
+    return correct(codes, network, samples) if correct_bias else codes
 
 
 def calibrate(network: Network, samples: np.ndarray) -> Network:
@@ -80,13 +97,17 @@ def calibrate(network: Network, samples: np.ndarray) -> Network:
     return network.replace(samples=check_samples(samples, network, who="calibrate")[:KEPT_SAMPLES])
 
 
-def _grids(network: Network, ranges, bits: int) -> dict[str, Grid]:
-    """A grid for every tensor up to the last weighted layer's output."""
+def _grids(network: Network, seen, calibration: Calibration, bits: int) -> dict[str, Grid]:
+    """A grid for every tensor up to the last weighted layer's output, from what `observe` saw."""
+
+    def grid(name, bits):
+        return grid_for(*calibration.range(seen[name], bits), bits=bits)
+
     # A layer whose only reader clips shares the grid of what is left: its accumulator saturates there.
     clipped_by = dict(names_followed_by(network, L.Clip))
     last = network.weighted[-1].name if network.weighted else network.output
     outputs = _at_or_after(network, last)
-    grids = {INPUT: grid_for(*ranges[INPUT], bits=8)}
+    grids = {INPUT: grid(INPUT, 8)}
     for layer in network.layers:
         source = grids.get(layer.inputs[0])
         if source is None or (isinstance(layer, L.Softmax) and layer.name in outputs):
@@ -99,7 +120,7 @@ def _grids(network: Network, ranges, bits: int) -> dict[str, Grid]:
             grids[layer.name] = source
         else:
             name = clipped_by.get(layer.name, layer.name)
-            grids[layer.name] = grid_for(*ranges[name], bits=8 if layer.name in outputs else bits)
+            grids[layer.name] = grid(name, 8 if layer.name in outputs else bits)
     return grids
 
 
@@ -110,13 +131,8 @@ def _at_or_after(network, last: str) -> set[str]:
 
 def grid_for(low: float, high: float, *, bits: int) -> Grid:
     """The grid of 2^bits codes that covers [low, high] and has a code for exactly zero."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    if high - low < 1e-30:
-        high = low + 1.0  # a tensor of zeros: any step will do
-    scale = (high - low) / (2**bits - 1)
-    bottom = -(1 << (bits - 1))
-    zero = int(np.clip(np.rint(bottom - low / scale), bottom, -bottom - 1))
-    return Grid(scale=scale, zero_point=zero, bits=bits)
+    scale, zero = scale_and_zero(min(low, 0.0), max(high, 0.0), bits)
+    return Grid(scale=float(scale), zero_point=int(zero), bits=bits)
 
 
 def _quantized(layer: L.Weighted, in_grid: Grid, bits: int, per_channel: bool) -> L.Weighted:
