@@ -154,6 +154,38 @@ def noise_budget(budget) -> Figure:
     return figure
 
 
+def ir_drop(drop) -> Figure:
+    """Maps of one tile: the share of its drive that each cell sees, and below them the share of the ideal current that
+    each column keeps.
+
+    Parameters
+    ----------
+    drop : IrDrop, as `crossbar.ir_drop` gives it
+        Several arrays, such as G+ and G-, are drawn side by side. Row 0 is at the top, drivers stand at the left and
+        sense amplifiers below; word lines at 0 V are grey.
+    """
+    if not all(hasattr(drop, name) for name in ("name", "cells", "columns")):
+        raise ArgumentTypeError(f"plot.ir_drop: got {type(drop).__name__}; give an IrDrop")
+    arrays, rows, columns = drop.cells.shape
+    high = 3.2 * min(2.0, max(0.4, rows / columns))
+    figure = _figure(1.2 + 4.0 * arrays, high + 1.7)
+    upper, lower = figure.subplots(2, arrays, squeeze=False, sharex="col", height_ratios=(high, 1.1))
+    known = drop.cells[np.isfinite(drop.cells)]
+    limits = {"vmin": 100 * known.min(initial=1), "vmax": 100 * known.max(initial=0)}
+    names = ("G+", "G-") if arrays == 2 else [drop.name] * arrays
+    for index, name in enumerate(names):
+        upper[index].set_facecolor("0.8")
+        image = upper[index].imshow(100 * drop.cells[index], aspect="auto", cmap="viridis", **limits)
+        upper[index].set_title(name if arrays == 1 else f"{drop.name}: {name}", fontsize=10)
+        lower[index].plot(100 * drop.columns[index], color=COLOURS[0], drawstyle="steps-mid")
+        lower[index].set_xlabel("bit line")
+        lower[index].grid(alpha=0.3)
+    upper[0].set_ylabel("word line")
+    lower[0].set_ylabel("current kept (%)")
+    figure.colorbar(image, ax=list(upper), label="voltage across the cell (% of the drive)")
+    return figure
+
+
 def tiles(placement) -> Figure:
     """The units of a placement, coloured by layer.
 

@@ -18,10 +18,12 @@ from .conduction import Conduction, IvTable, Ohmic, Resistor, Selector, Series, 
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
+from .ir_drop import IrDrop, ir_drop
 from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
 from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
 from .oscillator import Cco
+from .passive import ReadMargin, Selection, read_margin, select
 from .programmed import ProgrammedChip, load_programmed, program
 from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
@@ -58,6 +60,7 @@ __all__ = [
     "IdealAdc",
     "IdealDac",
     "InputScheme",
+    "IrDrop",
     "IvTable",
     "Measured",
     "MinMaxRange",
@@ -70,11 +73,13 @@ __all__ = [
     "ProgrammedChip",
     "PulseWidth",
     "Ramp",
+    "ReadMargin",
     "ReferenceColumns",
     "Resistor",
     "RowDriver",
     "RowOrder",
     "Sar",
+    "Selection",
     "Selector",
     "Series",
     "Significance",
@@ -85,10 +90,13 @@ __all__ = [
     "Uniform",
     "Wires",
     "ideal",
+    "ir_drop",
     "load_programmed",
     "noise_budget",
     "program",
+    "read_margin",
     "read_per_device",
+    "select",
     "solve",
     "transfer",
 ]

@@ -232,5 +232,6 @@ def _overall(read: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 
 def _slope(product, square, fallback):
-    """product / square where the samples moved the column at all."""
-    return np.where(square > 1e-9, product / np.where(square > 1e-9, square, 1.0), fallback)
+    """product / square where the samples moved the column at all; where they did not, a gain of 0 would silence it."""
+    moved = (square > 1e-9) & (product != 0)
+    return np.where(moved, product / np.where(moved, square, 1.0), fallback)

@@ -19,16 +19,16 @@ LOOSEST, TIGHTEST = (
 TOLERANCE = 1e-12  # of the residual, in the norm of the preconditioner, relative to that of unloaded wires
 
 
-def solve(circuit, drive, device, *, iterations: int):
+def solve(circuit, drive, device, *, iterations: int, tolerance: float = TOLERANCE):
     """Currents (B, C), node voltages (B, R, C) and cell currents (B, R, C); each vector is solved by itself."""
     out = np.empty((len(drive), circuit.g.shape[1])), *np.empty((3, len(drive), *circuit.g.shape))
     for b, volts in enumerate(drive):
-        for whole, part in zip(out, _one(circuit, volts[None], device, iterations), strict=True):
+        for whole, part in zip(out, _one(circuit, volts[None], device, iterations, tolerance), strict=True):
             whole[b] = part[0]
     return out
 
 
-def _one(circuit, drive, device, iterations):
+def _one(circuit, drive, device, iterations, tolerance):
     """From unloaded wires: every cell has its driver's voltage, and no current is demanded."""
     g, currents, residuals = circuit.g, np.empty((1, circuit.g.shape[1])), []
     bits, demand = np.zeros((2, 1, *g.shape))
@@ -41,12 +41,12 @@ def _one(circuit, drive, device, iterations):
             np.ascontiguousarray(slope), *circuit.arguments()[1:], drive, currents, words, after,
             source=current - slope * u, warm=True, starts=start, most=iterations,
             tolerance=LOOSEST if first == 0 else min(LOOSEST, max(TIGHTEST, misfit / first)),
-            enough=TOLERANCE * residuals[0] if residuals else 0.0,
+            enough=tolerance * residuals[0] if residuals else 0.0,
         )  # fmt: skip
         residuals.append(start[0])
         change = words - after - u
         demanded = current + slope * change
-        if start[0] <= TOLERANCE * residuals[0]:
+        if start[0] <= tolerance * residuals[0]:
             return currents, words, after, demanded
         share, current, slope = _shorten(device, g, u, change, current, demand, demanded)
         u = u + share * change
@@ -55,7 +55,7 @@ def _one(circuit, drive, device, iterations):
         misfit = abs(current - demand).sum()
     raise ConvergenceError(
         f"solve: the residual is {residuals[-1] / residuals[0]:.2g} after {MOST_STEPS} Newton steps, above "
-        f"{TOLERANCE:g}; use a smoother device, a lower voltage or wires of more resistance"
+        f"{tolerance:g}; use a smoother device, a lower voltage or wires of more resistance"
     )
 
 

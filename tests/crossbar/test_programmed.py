@@ -22,10 +22,11 @@ from neuroemu.crossbar import (
     NoCompensation,
     OffsetColumn,
     ReferenceColumns,
+    TileGain,
     load_programmed,
     program,
 )
-from neuroemu.devices import Cells, Device, Faulty, HermesPcm, Ideal, Pcm, ReadShares
+from neuroemu.devices import Cells, Device, Faulty, Generic, HermesPcm, Ideal, Pcm, ReadShares
 from neuroemu.energy import CostTable
 from neuroemu.errors import FileFormatError, InputError, NeuroemuError, PlacementError
 from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
@@ -268,3 +269,21 @@ def test_hermes_can_be_programmed_and_kept(tmp_path):
     loaded = load_programmed(tmp_path / "hermes.npz", NET, chips.HERMES)
     np.testing.assert_array_equal(run(NET, loaded, X).outputs, run(NET, made, X).outputs)
     assert run(NET, loaded, X).energy.total == run(NET, chips.HERMES, X).energy.total > 0
+
+
+@pytest.mark.parametrize("rule", [TileGain(), ColumnGain(), ColumnAffine(), BatchNorm()])
+def test_columns_that_no_sample_drives_keep_their_gain(rule):
+    """Their reads are noise alone: the best gain for it would be 0."""
+    weight = np.zeros((4, 6), np.float32)
+    weight[:, :3] = np.random.default_rng(3).uniform(0.5, 1.0, (4, 3))
+    weight[0] = [0, 0, 0, 1, 1, 1]
+    samples = np.zeros((30, 6), np.float32)
+    samples[:, :3] = np.random.default_rng(4).normal(0, 1, (30, 3))
+    samples[:, 3:] = 0.0
+    net = sequential([Dense(name="fc", weight=weight)], input_shape=(6,))
+    net = quantize(net, samples=np.concatenate([samples, np.ones((1, 6), np.float32)]))
+    net = replace(net, samples=samples)
+    noisy = chip(device=Generic(g_min=1e-6, read_noise=1e-4), dac=IdealDac(), adc=IdealAdc(), compensation=rule)
+    x = np.ones((2, 6), np.float32)
+    exact = run_integer(net, x)
+    np.testing.assert_allclose(run(net, noisy, x).outputs, exact, atol=0.01 * np.abs(exact).max())
