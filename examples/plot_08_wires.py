@@ -93,8 +93,8 @@ second  # noqa: B018 - shown by a notebook and the gallery
 # %%
 # A whole network on HERMES' cells, one hour after programming, with wires of 10 ohm between neighbours. What the chip
 # may do about it: a gain for each column, fitted on training images after programming, or an order of the rows that
-# brings those of large weights next to the sense amplifiers. One layer loses 40 % of its current: a gain for each column
-# gives back most of the accuracy, the order of the rows little.
+# brings those of large weights next to the sense amplifiers. One layer loses 40 % of its current: a gain for each
+# column gives back most of the accuracy, the order of the rows little.
 network = ne.datasets.mnist_network()
 quantized = ne.quantize(network, samples=network.samples)
 x, y = ne.datasets.mnist_test(500)
