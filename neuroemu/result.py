@@ -53,7 +53,7 @@ class Form:
     """In what form a network computed, for comparisons that should be fair.
 
     kind: "float", "quantized" or "spiking". weight_bits, activation_bits: the widest weights, and the widest values
-    that weighted layers read but for the network's input; None in floating point, a spiking network has no activation
+    that weighted layers read, but for the first; None in floating point, a spiking network has no activation
     bits. steps: presentation time of a spiking network. macs: multiply-accumulates
     of one inference of the dense network, zeros included; for a spiking one those of one step, all inputs spiking.
     """

@@ -74,12 +74,12 @@ def form_of(network: Network) -> Form:
     """Kind, bits, steps and multiply-accumulates of a network."""
     kind = "spiking" if network.spiking else "quantized" if network.quantized else "float"
     grids = [layer.weight_grid for layer in network.weighted if layer.weight_grid is not None]
-    inner = {name for layer in network.weighted for name in layer.inputs if name in network.grids}
-    between = inner - {INPUT} or inner
+    read = [[name for name in layer.inputs if name in network.grids] for layer in network.weighted]
+    between = [name for names in (read[1:] or read) for name in names]
     return Form(
         kind=kind,
         weight_bits=max((grid.bits for grid in grids), default=None),
-        activation_bits=max(network.grids[name].bits for name in between) if kind == "quantized" else None,
+        activation_bits=max(network.grids[name].bits for name in between) if between == "quantized" else None,
         steps=network.steps,
         macs=sum(layer.weight[0].size * int(np.prod(network.shapes[layer.name])) for layer in network.weighted),
     )
