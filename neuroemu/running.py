@@ -79,7 +79,7 @@ def form_of(network: Network) -> Form:
     return Form(
         kind=kind,
         weight_bits=max((grid.bits for grid in grids), default=None),
-        activation_bits=max(network.grids[name].bits for name in between) if between == "quantized" else None,
+        activation_bits=max(network.grids[name].bits for name in between) if kind == "quantized" else None,
         steps=network.steps,
         macs=sum(layer.weight[0].size * int(np.prod(network.shapes[layer.name])) for layer in network.weighted),
     )
