@@ -12,6 +12,7 @@ from . import chips, components, crossbar, crosswalk, datasets, devices, digital
 from .ageing import ageing
 from .comparison import Comparison, compare
 from .fairness import BreakEven, Unfair, break_even, unfair
+from .measuring import Measured, measure_baseline
 from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
@@ -35,6 +36,7 @@ __all__ = [
     "BreakEven",
     "Comparison",
     "Entropy",
+    "Measured",
     "MinMax",
     "Mse",
     "Network",
@@ -60,6 +62,7 @@ __all__ = [
     "fold",
     "layer_pairs",
     "load",
+    "measure_baseline",
     "network",
     "place",
     "plot",
