@@ -84,7 +84,7 @@ class SpikingChip(Chip):
     def compartments(self, population: Population) -> int:
         """Compartments of one neuron of a population; 0 where spikes come from outside."""
         neuron = population.neuron
-        if isinstance(neuron, L.Encode) and neuron.coding == "poisson":
+        if isinstance(neuron, L.Encode) and neuron.coding in ("poisson", "spikes"):
             return 0
         if neuron.reset == "subtract" and not (isinstance(neuron, L.Lif) and neuron.threshold is None):
             if self.compartments_to_subtract is None:

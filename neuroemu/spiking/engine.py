@@ -1,9 +1,10 @@
 """Engine: whole test sets through the populations of a spiking network, with the events that the kernel counted.
 
-Enter populations and input codes (B, inputs); leave read-out potentials and, by population, spikes of every neuron and
-the kernel's counts. A population works on its own window of T steps, which starts one step after that of its latest
-source, so populations are computed one after the other over all T steps and the result is that of a chip that runs them
-side by side. Spikes of an earlier source reach the window by synaptic delays, which the windows leave out of sight.
+Enter populations and input codes (B, inputs), or spike trains (B, T, inputs) where the input is one; leave read-out
+potentials and, by population, spikes of every neuron and the kernel's counts. A population works on its own window of T
+steps, which starts one step after that of its latest source, so populations are computed one after the other over all T
+steps and the result is that of a chip that runs them side by side. Spikes of an earlier source reach the window by
+synaptic delays, which the windows leave out of sight.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _streams, kernels
+from ..errors import InputError
 from ..kernels.events_reference import COUNT_NAMES
 from ..network import layers as L
 from .arithmetic import Convention, encode_weights
@@ -29,11 +31,24 @@ class Activity:
 
 
 def input_codes(network, x: np.ndarray) -> np.ndarray:
-    """Input values as codes 0..code_max in the order of the neurons, int32 (B, N)."""
+    """Input values as codes 0..code_max in the order of the neurons, int32 (B, N); uint8 (B, T, N) of a spike train."""
+    if network.layers[0].coding == "spikes":
+        return _train(network, x)
     grid = network.grids["input"]
     codes = grid.encode(x).astype(np.int32) - grid.zero_point
     flat = np.empty((len(x), int(np.prod(network.input_shape))), np.int32)
     flat[:, neuron_numbers(network.input_shape).ravel()] = codes.reshape(len(x), -1)
+    return flat
+
+
+def _train(network, x: np.ndarray) -> np.ndarray:
+    """Spikes of a train (B, T, ...) in the order of the neurons."""
+    if ((x != 0) & (x != 1)).any():
+        bad = x[(x != 0) & (x != 1)][0]
+        raise InputError(f"network '{network.name}': its input is a spike train of 0 and 1, x holds {bad:g}")
+    numbers = neuron_numbers(network.input_shape[1:]).ravel()
+    flat = np.empty((*x.shape[:2], numbers.size), np.uint8)
+    flat[:, :, numbers] = x.reshape(flat.shape)
     return flat
 
 
@@ -60,6 +75,8 @@ def run_batch(
 
 def _encode(population, codes, steps, convention, *, seed, trial, first, threads) -> Activity:
     encode = population.neuron
+    if encode.coding == "spikes":
+        return Activity(codes, dict.fromkeys(COUNT_NAMES, 0) | {"output_spikes": int(codes.sum())})
     if encode.coding == "poisson":
         spikes = np.empty((len(codes), steps, population.size), np.uint8)
         for b, row in enumerate(codes):

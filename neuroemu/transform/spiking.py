@@ -82,7 +82,7 @@ def to_spiking(
     """
     _checks.instance(network, Network, who="to_spiking", name="network")
     _checks.integer(steps, who="to_spiking", name="steps", low=1, high=4096)
-    _checks.choice(coding, L.CODINGS, who="to_spiking", name="coding")
+    _checks.choice(coding, [c for c in L.CODINGS if c != "spikes"], who="to_spiking", name="coding")
     _checks.choice(reset, L.RESETS, who="to_spiking", name="reset")
     if network.spiking:
         raise InputError(f"to_spiking: network '{network.name}' is spiking already")
