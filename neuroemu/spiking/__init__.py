@@ -1,24 +1,41 @@
 """Spiking cores: integer neurons, event-driven engines, cores with limits, and the same cores inside Brian2."""
 
-from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
+from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .chip import SpikingChip
+from .compiling import program_inputs, program_of
 from .cores import CoreLimits
 from .meter import Seconds
+from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
+from .program_run import LoihiRun, run_loihi
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
     "BRIAN2LOIHI",
+    "LAVA",
     "LOIHI1",
+    "LOIHI2",
+    "NENGO",
+    "Compartments",
     "Convention",
     "CoreLimits",
+    "Dendrite",
+    "InputAxons",
     "LoihiCore",
+    "LoihiProgram",
+    "LoihiRun",
     "NeuronParameters",
+    "Noise",
     "Seconds",
+    "SharedKernel",
     "SpikingChip",
+    "Synapses",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
     "encode_weights",
+    "program_inputs",
+    "program_of",
+    "run_loihi",
     "run_truenorth",
 ]
 
