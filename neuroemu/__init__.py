@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 from . import chips, components, crossbar, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
-from .network import Network, load, run_float, run_integer, run_spiking, save
+from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
@@ -53,6 +53,7 @@ __all__ = [
     "equalize",
     "errors",
     "fold",
+    "from_torch",
     "layer_pairs",
     "load",
     "network",

@@ -28,6 +28,7 @@ from .layers import (
     relu6,
 )
 from .stepping import run_spiking
+from .torch_reader import from_torch
 
 __all__ = [
     "Add",
@@ -49,6 +50,7 @@ __all__ = [
     "Softmax",
     "SumPool2d",
     "Transpose",
+    "from_torch",
     "load",
     "neuron_steps",
     "neurons",
