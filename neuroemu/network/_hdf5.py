@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .._archive import DAMAGE
 from ..errors import FileFormatError, MissingDependencyError, NeuroemuError, UnsupportedError
 from ._build import MAX_FILE, MAX_ITEMS, one_line
 
@@ -13,11 +14,7 @@ MAX_NAME = 1000  # characters
 _PACKING = 1100  # no filter that is read makes arrays smaller by more: deflate reaches 1032
 _SMALL = 1 << 16  # bytes that may always be read
 _FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, checksum, lzf
-# What h5py raises on damaged or hostile bytes.
-_DAMAGE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError, NotImplementedError,
-    OverflowError, MemoryError, RecursionError, AssertionError,
-)  # fmt: skip
+_DAMAGE = (*DAMAGE, AssertionError)  # h5py, zipfile and json on damaged or hostile bytes
 
 
 def h5py(kind: str, extra: str):
