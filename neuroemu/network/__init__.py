@@ -1,6 +1,7 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
 from . import neuron_steps, neurons
+from .arrays import read_arrays
 from .files import load, save
 from .floating import run_float
 from .graph import Network, sequential
@@ -27,6 +28,7 @@ from .layers import (
     relu,
     relu6,
 )
+from .named_weights import with_weights
 from .stepping import run_spiking
 from .torch_reader import from_torch
 
@@ -54,6 +56,7 @@ __all__ = [
     "load",
     "neuron_steps",
     "neurons",
+    "read_arrays",
     "relu",
     "relu6",
     "run_float",
@@ -61,4 +64,5 @@ __all__ = [
     "run_spiking",
     "save",
     "sequential",
+    "with_weights",
 ]

@@ -129,7 +129,7 @@ def _hdf5(path: Path, library) -> Model:
 
 def _zip(path: Path, library) -> Model:
     with zipfile.ZipFile(path) as archive:
-        config, content = (_member(archive, name) for name in MEMBERS)
+        config, content = (member(archive, name) for name in MEMBERS)
     with library.File(io.BytesIO(content), "r") as file:
         reader = Hdf5(library)
         group = reader.child(file, "layers")
@@ -147,7 +147,8 @@ def _zip(path: Path, library) -> Model:
     return _model(json.loads(config), weights)
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+def member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of one file of the zip, their number checked first."""
     if name not in archive.namelist():
         raise FileFormatError(f"not {_DAMAGED_ZIP}: it has no {name}")
     info, most = archive.getinfo(name), MAX_CONFIG if name.endswith("json") else MAX_FILE

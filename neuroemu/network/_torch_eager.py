@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import UnsupportedError
+from ._torch_program import EAGER_LAYERS
 
 _QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
 _OTHER = ("FloatFunctional", "FXFloatFunctional", "LinearPackedParams")  # in those rooms, but no layers of codes
@@ -25,6 +26,10 @@ def is_quantized(module) -> bool:
 
 def plain(module: nn.Module) -> tuple[nn.Module, bool]:
     """The module, or a copy of it without packed weights; and whether it was quantized in eager mode."""
+    if isinstance(module, torch.fx.GraphModule) and any(
+        n.target is torch.quantize_per_tensor for n in module.graph.nodes
+    ):
+        raise UnsupportedError("a module quantized in FX graph mode: quantize it by pt2e, or in eager mode")
     found = [m for m in module.modules() if is_quantized(m)]
     if not found:
         return module, False
@@ -44,9 +49,9 @@ def plain(module: nn.Module) -> tuple[nn.Module, bool]:
 
 def _replaced(path: str, child, limits):
     kind = type(child).__name__
-    if kind not in _KINDS:
+    if kind not in EAGER_LAYERS:
         raise UnsupportedError(
-            f"layer '{path}' (quantized {kind}): not supported; replace it by one of {', '.join(sorted(_KINDS))} "
+            f"layer '{path}' (quantized {kind}): not supported; replace it by one of {', '.join(EAGER_LAYERS)} "
             "and quantize again"
         )
     return _KINDS[kind](path, child, limits)

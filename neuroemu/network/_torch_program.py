@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Layers of eager-mode quantization that are read.
+EAGER_LAYERS = (
+    "Conv2d", "ConvReLU2d", "DeQuantize", "Dropout", "Linear", "LinearReLU", "QFunctional", "Quantize", "ReLU6",
+)  # fmt: skip
 DEQUANTIZED = "neuroemu.network._torch_eager.Dequantize"  # the layer where codes end, in eager mode
 
 

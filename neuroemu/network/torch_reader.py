@@ -1,9 +1,9 @@
 """Reads a live PyTorch module: float networks, and quantized ones of eager mode and of pt2e with all their grids.
 
 The module is followed by `torch.export` on one example input, and nothing of it is stored, pickled or sent through a
-file. torch.export and not an export to ONNX: it is the capture that torch itself builds on since 2.5 and that its pt2e
-quantization works on; it keeps the paths of the layers, needs no further package, and refuses branches on values
-instead of freezing them. ONNX export calls it too, and adds a second format whose form changes with the release.
+file. torch.export and not an export to ONNX: pt2e quantization works on its graphs, and torch's export to ONNX is by
+default built on it, so that it outlasts both forms of what comes behind. It keeps the paths of the layers, needs no
+further package, and refuses branches on values instead of freezing them.
 
 The network accepts x as the module does, (B, C, H, W) for images, as real numbers. The module must be in eval mode.
 Weights of any float type become float32.
@@ -11,9 +11,9 @@ Weights of any float type become float32.
 A quantized module becomes a quantized network with the module's own scales and zero points. Codes of type uint8 are
 shifted by 128 to int8; a range narrower than 8 bits becomes a Clip at its ends. A code is a sum times a float32
 factor, rounded half to even; biases are rounded to the accumulator's grid. Eager-mode modules on the engine qnnpack
-compute the same, and their codes are equal. The engines for x86 add the bias before rounding without a grid of its own,
-so that about one code in 2,000 of a layer differs by one; and their average pools add the zero point before they round,
-so that every tie at an odd zero point goes the other way. pt2e modules compute in float32 between their grids, biases
+compute the same, and their codes are equal. The engines for x86 (fbgemm, onednn) add the bias as a real number, so
+that about one code in 2,000 of a layer differs by one; and their average pools add the zero point before they round, so
+that every tie at an odd zero point goes the other way. pt2e modules compute in float32 between their grids, biases
 not rounded either: a layer's codes differ as seldom, by one. FX graph mode's modules are refused: use pt2e.
 """
 

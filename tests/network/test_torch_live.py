@@ -64,13 +64,30 @@ def test_a_quantized_layer_that_is_not_supported_is_named():
         ne.from_torch(torch.ao.quantization.convert(prepared), modules.inputs())
 
 
-def test_pt2e_quantized():
-    pytest.importorskip("torchao", reason="only where torchao is, beside torch")
+def pt2e_quantized():
     module, x = modules.quantized_pt2e(modules.Residual, modules.quantizers()["xnnpack"]), modules.inputs()
     network = ne.from_torch(module, x[:2])
     step = network.grids[network.output].scale
     difference = np.abs(np.rint(ne.run_integer(network, x.numpy()) / step) - np.rint(truth(module, x) / step))
     assert difference.max() <= 1 and np.count_nonzero(difference) <= 0.1 * difference.size
+
+
+if importlib.util.find_spec("torchao"):  # as with torch, a test only where it can run
+
+    def test_pt2e_quantized():
+        pt2e_quantized()
+
+
+def test_graph_mode_is_refused():
+    from torch.ao.quantization import get_default_qconfig_mapping, quantize_fx
+
+    x = modules.inputs()
+    torch.backends.quantized.engine = "qnnpack"
+    mapping = get_default_qconfig_mapping("qnnpack")
+    prepared = quantize_fx.prepare_fx(modules.trained(modules.Plain), mapping, (x,))
+    prepared(x)
+    with pytest.raises(UnsupportedError, match="quantize it by pt2e"):
+        ne.from_torch(quantize_fx.convert_fx(prepared), x)
 
 
 def test_an_exported_program_is_read_as_it_is():
