@@ -13,7 +13,7 @@ from .ageing import ageing
 from .comparison import Comparison, compare
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
-from .network import Network, load, run_float, run_integer, run_spiking, save
+from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
@@ -60,6 +60,7 @@ __all__ = [
     "equalize",
     "errors",
     "fold",
+    "from_torch",
     "layer_pairs",
     "load",
     "measure_baseline",

@@ -1,6 +1,7 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
 from . import neuron_steps, neurons
+from .arrays import read_arrays
 from .files import load, save
 from .floating import run_float
 from .graph import Network, sequential
@@ -27,7 +28,9 @@ from .layers import (
     relu,
     relu6,
 )
+from .named_weights import with_weights
 from .stepping import run_spiking
+from .torch_reader import from_torch
 
 __all__ = [
     "Add",
@@ -49,9 +52,11 @@ __all__ = [
     "Softmax",
     "SumPool2d",
     "Transpose",
+    "from_torch",
     "load",
     "neuron_steps",
     "neurons",
+    "read_arrays",
     "relu",
     "relu6",
     "run_float",
@@ -59,4 +64,5 @@ __all__ = [
     "run_spiking",
     "save",
     "sequential",
+    "with_weights",
 ]
