@@ -1,8 +1,8 @@
 """AEDAT 4.0: packets of a stream number, a size and a FlatBuffer, packed by LZ4 or Zstandard.
 
 Enter the bytes of a file; leave the events of its one stream of events. The few tables are read here directly, every
-offset and size checked; what unpacks is stopped at the number of events that may be read. The libraries made for the
-format do neither: they trust the header's offsets and unpack whatever a packet claims.
+offset and size checked; what unpacks is stopped at a limit. The library `aedat` (2.3.0) does neither: a changed offset
+in the header ends in a panic, and a packet of 67 kB took 3 GB; `dv-processing` brings 54 MB of compiled code.
 
 References
 ----------
