@@ -10,6 +10,7 @@ drawn at random from the seeds and from what came of them. Not collected by pyte
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import importlib
 import io
@@ -146,6 +147,7 @@ def _tflite_seeds():
     return found
 
 
+@functools.cache
 def _programmed():
     ne = _ne()
     return ne.quantize(_network(), samples=_samples()), ne.chips.HERMES

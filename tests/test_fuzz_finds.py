@@ -1,7 +1,5 @@
 """Files that fuzz_readers.py found: each ends in a value or in one NeuroemuError of one line, in bounded memory."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
