@@ -251,6 +251,17 @@ def _save_arrays(path):
     datasets.save_events(datasets.Events(*np.ones((4, 9), np.int64)), path)
 
 
+INSTRUMENTED = [
+    *(f"neuroemu.{name}" for name in ("_archive", "sweeps", "crossbar.programmed_files")),
+    *(f"neuroemu.network.{name}" for name in ("files", "onnx_reader", "tflite_reader", "nir_reader")),
+    *(
+        f"neuroemu.network._{name}"
+        for name in ("build", "onnx_file", "tflite_file", "nir_file", "hdf5_heap", "nir_text")
+    ),
+    *(f"neuroemu.datasets.{name}" for name in ("aedat", "_aedat4", "prophesee", "shd", "event_files", "_reading")),
+]
+
+
 class _TooLong(BaseException):
     pass
 
@@ -336,6 +347,8 @@ def work(name: str, seconds: float, seed: int, out: Path, engine: str) -> None:
     """One worker: one reader for some seconds."""
     warnings.simplefilter("ignore")
     os.nice(10)
+    if engine == "atheris":
+        _instrumented()
     seeds, rng = _seeds(name), random.Random(seed)
     trial = Trial(name, out)
     for content in seeds:
@@ -352,6 +365,15 @@ def work(name: str, seconds: float, seed: int, out: Path, engine: str) -> None:
     print(
         json.dumps({"reader": name, "files": trial.runs, "taken": trial.accepted, "finds": len(trial.seen)}), flush=True
     )
+
+
+def _instrumented() -> None:
+    """The modules that read, imported so that the lines they reach are known."""
+    import atheris
+
+    with atheris.instrument_imports(include=INSTRUMENTED):
+        for name in INSTRUMENTED:
+            importlib.import_module(name)
 
 
 def _guided(trial, seeds, seconds, out, rng) -> None:
@@ -377,7 +399,6 @@ def _guided(trial, seeds, seconds, out, rng) -> None:
     end = time.monotonic() + seconds
     arguments = [f"-max_total_time={int(seconds) + 60}", "-rss_limit_mb=0", "-timeout=600", "-max_len=300000",
                  "-verbosity=0", "-print_final_stats=0", str(corpus)]  # fmt: skip
-    atheris.instrument_all()
     atheris.Setup([sys.argv[0], *arguments], one, custom_mutator=change)
     atheris.Fuzz()
 

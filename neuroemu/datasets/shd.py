@@ -23,6 +23,7 @@ from ._reading import Events, check_count, checked, reading
 
 UNITS = 700  # channels of the artificial cochlea, in SHD and SSC
 MAX_RECORDINGS = 1 << 20
+MAX_PIECES = 1 << 12  # that one list of recordings is stored in; finding one takes longer the more there are
 
 
 def read_shd(path: str | os.PathLike, *, samples: Sequence[int] | None = None) -> tuple[list[Events], np.ndarray]:
@@ -108,6 +109,10 @@ def _pieces(data) -> list[tuple[int, int, int]]:
         offset = data.id.get_offset()
         return [] if offset is None else [(0, len(data), offset)]
     found = []
+    if data.id.get_num_chunks() > MAX_PIECES:
+        raise FileFormatError(
+            f"stored in {data.id.get_num_chunks():,} pieces; up to {MAX_PIECES:,} are read: write it anew"
+        )
     for at in range(data.id.get_num_chunks()):
         info = data.id.get_chunk_info(at)
         if not 0 <= info.chunk_offset[0] < len(data) or info.size < data.chunks[0] * ELEMENT.size:
