@@ -264,6 +264,9 @@ def test_without_the_libraries_that_unpack(monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(MissingDependencyError, match=r"neuroemu\[events\]"):
             datasets.read_events(FOLDER / name)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingDependencyError, match=r"neuroemu\[events\]"):
+        datasets.read_shd(FOLDER / "h5py.h5")
 
 
 def test_packed_packets_stop_at_the_limit(tmp_path, monkeypatch):

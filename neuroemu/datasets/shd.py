@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import _checks
-from ..errors import FileFormatError, InputError, UnsupportedError
+from ..errors import FileFormatError, InputError, MissingDependencyError, UnsupportedError
 from ..network import _nir_file
 from ..network._hdf5_heap import ELEMENT, Heaps
 from ._reading import Events, check_count, checked, reading
@@ -55,12 +55,20 @@ def read_shd(path: str | os.PathLike, *, samples: Sequence[int] | None = None) -
     ``extra`` (speakers and the names of the classes) is not read.
     """
     with reading(path, "read_shd") as found:
-        library = _nir_file.h5py()
+        library = _library()
         with found.open("rb") as file:
             if file.read(8) != _nir_file.SIGNATURE:
                 raise FileFormatError("not an HDF5 file; unpack the .gz or .zip first")
         with library.File(found, "r") as file:
             return _recordings(_File(library, file, Heaps(found)), samples)
+
+
+def _library():
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError('SHD files need: pip install "neuroemu[events]"') from None
+    return h5py
 
 
 class _File:
