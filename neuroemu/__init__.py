@@ -14,6 +14,7 @@ from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
+from .spiking import check_range, check_shift, core_report, to_integer_core
 from .sweeps import Sweep, sweep
 from .transform import (
     Entropy,
@@ -42,10 +43,13 @@ __all__ = [
     "Sweep",
     "ageing",
     "calibrate",
+    "check_range",
+    "check_shift",
     "chip_yield",
     "chips",
     "compare",
     "components",
+    "core_report",
     "crossbar",
     "datasets",
     "devices",
@@ -68,6 +72,7 @@ __all__ = [
     "show_versions",
     "spiking",
     "sweep",
+    "to_integer_core",
     "to_spiking",
     "validation",
 ]

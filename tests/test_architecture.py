@@ -27,7 +27,7 @@ ALLOWED = {
     "devices": BASE,
     "chip": BASE | {"network", "energy"},
     "crossbar": BASE | {"network", "energy", "chip", "devices", "_counts"},
-    "spiking": BASE | {"network", "energy", "chip"},
+    "spiking": BASE | {"network", "energy", "chip", "_counts"},
     "digital": BASE | {"network", "energy", "chip"},
     "chips": BASE | {"crossbar", "spiking", "digital", "devices", "energy"},
     "components": BASE | {"energy"},

@@ -2,8 +2,12 @@
 
 from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
 from .chip import SpikingChip
+from .core_report import CoreReport, core_report, spike_agreement
 from .cores import CoreLimits
+from .discretize import to_integer_core
 from .meter import Seconds
+from .ranges import RangeCheck, check_range
+from .shifting import ShiftCheck, check_shift
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
@@ -11,15 +15,23 @@ __all__ = [
     "LOIHI1",
     "Convention",
     "CoreLimits",
+    "CoreReport",
     "LoihiCore",
     "NeuronParameters",
+    "RangeCheck",
     "Seconds",
+    "ShiftCheck",
     "SpikingChip",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
+    "check_range",
+    "check_shift",
+    "core_report",
     "encode_weights",
     "run_truenorth",
+    "spike_agreement",
+    "to_integer_core",
 ]
 
 
