@@ -43,7 +43,7 @@ class Batch:
     def arriving(self, index: int) -> list[np.ndarray]:
         """What population `index` reads."""
         spikes = [self.encoded, *(probe.spikes for probe in self.probes)]
-        return [spikes[source] for source in sources(self.populations, self.populations[index])]
+        return [spikes[projection.source] for projection in self.populations[index].projections]
 
 
 def batches(network: Network, x, convention: Convention, *, seed: int = 0, threads: int = 1) -> Iterator[Batch]:
@@ -67,23 +67,17 @@ def replay(found: tuple[Population, ...], known: list[np.ndarray], convention: C
     """Probes of the populations that follow those whose spikes (B, T, N) are `known`."""
     spikes, probes = list(known), []
     for population in found[len(known) :]:
-        probes.append(
-            probed(population, [spikes[source] for source in sources(found, population)], convention, threads)
-        )
+        arriving = [spikes[projection.source] for projection in population.projections]
+        probes.append(probed(population, arriving, convention, threads))
         spikes.append(probes[-1].spikes)
     return probes
-
-
-def sources(found, population: Population) -> list[int]:
-    """Indices of the populations that a population reads."""
-    return [found.index(population) - 1]
 
 
 def probed(population: Population, arriving: list[np.ndarray], convention: Convention, threads: int = 1) -> Probe:
     """One population, driven by spikes (B, T, N) of what it reads."""
     shape = (*arriving[0].shape[:2], population.size)
     u, v = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    happened, _ = engine._run(population, arriving[0], convention, threads, probe_u=u, probe_v=v)
+    happened, _ = engine._run(population, arriving, convention, threads, probe_u=u, probe_v=v)
     return Probe(population.name, happened.spikes, u, v, happened.counts)
 
 

@@ -147,19 +147,24 @@ def _joined(a: LayerShift, b: LayerShift) -> LayerShift:
 
 def _shifted(network: Network, bits: int) -> tuple[Network, dict[str, dict[str, int]]]:
     """The shifted network and, by name of the neurons, how many numbers changed by more than the shift."""
-    layers, lost, reading = [], {}, {}
-    for layer in network.layers:
-        if isinstance(layer, L.Lif):
-            driven = network.layer(layer.inputs[0])
-            moved, reading[layer.name] = _shifted_neurons(layer, bits)
-            lost[layer.name] = reading[layer.name] | {"weights": 0}
-            if isinstance(driven, L.Weighted):
-                codes, n = _shifted_codes(driven, layer.weight_shift + bits - moved.weight_shift)
-                layers = [replace(one, weight=codes) if one.name == driven.name else one for one in layers]
-                lost[layer.name]["weights"] = n
-            layer = moved
-        layers.append(layer)
-    return network.replace(layers=tuple(layers), name=f"{network.name} shifted by {bits}"), lost
+    layers, lost = {layer.name: layer for layer in network.layers}, {}
+    for lif in network.layers:
+        if isinstance(lif, L.Lif):
+            layers[lif.name], lost[lif.name] = _shifted_neurons(lif, bits)
+            lost[lif.name]["weights"] = 0
+            for layer in _driving(network, lif.inputs[0]):
+                codes, n = _shifted_codes(layer, lif.weight_shift + bits - layers[lif.name].weight_shift)
+                layers[layer.name] = replace(layer, weight=codes)
+                lost[lif.name]["weights"] += n
+    return network.replace(layers=tuple(layers.values()), name=f"{network.name} shifted by {bits}"), lost
+
+
+def _driving(network: Network, tensor: str) -> list[L.Weighted]:
+    """The weighted layers whose sums are added up in a tensor."""
+    layer = network.layer(tensor)
+    if isinstance(layer, L.Add):
+        return [found for name in layer.inputs for found in _driving(network, name)]
+    return [layer]
 
 
 def _shifted_codes(layer: L.Weighted, bits: int) -> tuple[np.ndarray, int]:
