@@ -14,7 +14,15 @@ from .comparison import Comparison, compare
 from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
-from .spiking import check_range, check_shift, core_report, to_integer_core
+from .spiking import (
+    StopWhenSure,
+    calibrate_stop,
+    check_range,
+    check_shift,
+    core_report,
+    steps_curve,
+    to_integer_core,
+)
 from .sweeps import Sweep, sweep
 from .transform import (
     Entropy,
@@ -40,9 +48,11 @@ __all__ = [
     "Percentile",
     "Placement",
     "Result",
+    "StopWhenSure",
     "Sweep",
     "ageing",
     "calibrate",
+    "calibrate_stop",
     "check_range",
     "check_shift",
     "chip_yield",
@@ -71,6 +81,7 @@ __all__ = [
     "save",
     "show_versions",
     "spiking",
+    "steps_curve",
     "sweep",
     "to_integer_core",
     "to_spiking",

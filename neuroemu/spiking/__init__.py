@@ -8,6 +8,8 @@ from .discretize import to_integer_core
 from .meter import Seconds
 from .ranges import RangeCheck, check_range
 from .shifting import ShiftCheck, check_shift
+from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
+from .stopping import StopWhenSure
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
@@ -22,15 +24,20 @@ __all__ = [
     "Seconds",
     "ShiftCheck",
     "SpikingChip",
+    "StepsCurve",
+    "StopWhenSure",
+    "Stopped",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
+    "calibrate_stop",
     "check_range",
     "check_shift",
     "core_report",
     "encode_weights",
     "run_truenorth",
     "spike_agreement",
+    "steps_curve",
     "to_integer_core",
 ]
 
