@@ -8,9 +8,11 @@ print(compare(results))
 
 __version__ = "0.1.0"
 
-from . import chips, components, crossbar, datasets, devices, digital, errors, network, spiking, validation
+from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
+from .fairness import BreakEven, Unfair, break_even, unfair
+from .measuring import Measured, measure_baseline
 from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
@@ -40,8 +42,10 @@ from .transform import (
 from .versions import show_versions
 
 __all__ = [
+    "BreakEven",
     "Comparison",
     "Entropy",
+    "Measured",
     "MinMax",
     "Mse",
     "Network",
@@ -50,7 +54,9 @@ __all__ = [
     "Result",
     "StopWhenSure",
     "Sweep",
+    "Unfair",
     "ageing",
+    "break_even",
     "calibrate",
     "calibrate_stop",
     "check_range",
@@ -61,6 +67,7 @@ __all__ = [
     "components",
     "core_report",
     "crossbar",
+    "crosswalk",
     "datasets",
     "devices",
     "digital",
@@ -69,6 +76,7 @@ __all__ = [
     "fold",
     "layer_pairs",
     "load",
+    "measure_baseline",
     "network",
     "place",
     "plot",
@@ -85,6 +93,7 @@ __all__ = [
     "sweep",
     "to_integer_core",
     "to_spiking",
+    "unfair",
     "validation",
 ]
 
