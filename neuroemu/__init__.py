@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
+from .conversion import ConversionReport, LayerConversion, conversion_report
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, load, run_float, run_integer, run_spiking, save
@@ -44,7 +45,9 @@ from .versions import show_versions
 __all__ = [
     "BreakEven",
     "Comparison",
+    "ConversionReport",
     "Entropy",
+    "LayerConversion",
     "Measured",
     "MinMax",
     "Mse",
@@ -65,6 +68,7 @@ __all__ = [
     "chips",
     "compare",
     "components",
+    "conversion_report",
     "core_report",
     "crossbar",
     "crosswalk",
