@@ -351,6 +351,7 @@ def conversion(report) -> Figure:
         right.annotate(f" {layer.spikes:,.0f} an input", (layer.rate, at), va="center", fontsize=8)
     right.set(xlabel="spikes a neuron and step")
     right.margins(x=0.45)
+    right.locator_params(axis="x", nbins=4)
     for axes in (left, middle):
         axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         axes.grid(alpha=0.3, axis="x")
