@@ -11,11 +11,21 @@ __version__ = "0.1.0"
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
+from .conversion import ConversionReport, LayerConversion, conversion_report
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
+from .spiking import (
+    StopWhenSure,
+    calibrate_stop,
+    check_range,
+    check_shift,
+    core_report,
+    steps_curve,
+    to_integer_core,
+)
 from .sweeps import Sweep, sweep
 from .transform import (
     Entropy,
@@ -35,7 +45,9 @@ from .versions import show_versions
 __all__ = [
     "BreakEven",
     "Comparison",
+    "ConversionReport",
     "Entropy",
+    "LayerConversion",
     "Measured",
     "MinMax",
     "Mse",
@@ -43,15 +55,21 @@ __all__ = [
     "Percentile",
     "Placement",
     "Result",
+    "StopWhenSure",
     "Sweep",
     "Unfair",
     "ageing",
     "break_even",
     "calibrate",
+    "calibrate_stop",
+    "check_range",
+    "check_shift",
     "chip_yield",
     "chips",
     "compare",
     "components",
+    "conversion_report",
+    "core_report",
     "crossbar",
     "crosswalk",
     "datasets",
@@ -76,7 +94,9 @@ __all__ = [
     "save",
     "show_versions",
     "spiking",
+    "steps_curve",
     "sweep",
+    "to_integer_core",
     "to_spiking",
     "unfair",
     "validation",

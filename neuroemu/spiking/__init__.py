@@ -3,10 +3,16 @@
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .chip import SpikingChip
 from .compiling import program_inputs, program_of
+from .core_report import CoreReport, core_report, spike_agreement
 from .cores import CoreLimits
+from .discretize import to_integer_core
 from .meter import Seconds
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
 from .program_run import LoihiRun, run_loihi
+from .ranges import RangeCheck, check_range
+from .shifting import ShiftCheck, check_shift
+from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
+from .stopping import StopWhenSure
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "Compartments",
     "Convention",
     "CoreLimits",
+    "CoreReport",
     "Dendrite",
     "InputAxons",
     "LoihiCore",
@@ -25,18 +32,30 @@ __all__ = [
     "LoihiRun",
     "NeuronParameters",
     "Noise",
+    "RangeCheck",
     "Seconds",
     "SharedKernel",
+    "ShiftCheck",
     "SpikingChip",
+    "StepsCurve",
+    "StopWhenSure",
+    "Stopped",
     "Synapses",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
+    "calibrate_stop",
+    "check_range",
+    "check_shift",
+    "core_report",
     "encode_weights",
     "program_inputs",
     "program_of",
     "run_loihi",
     "run_truenorth",
+    "spike_agreement",
+    "steps_curve",
+    "to_integer_core",
 ]
 
 
