@@ -26,6 +26,7 @@ from .transform import (
     layer_pairs,
     prune,
     quantize,
+    to_sigma_delta,
     to_spiking,
 )
 from .versions import show_versions
@@ -68,6 +69,7 @@ __all__ = [
     "show_versions",
     "spiking",
     "sweep",
+    "to_sigma_delta",
     "to_spiking",
     "validation",
 ]

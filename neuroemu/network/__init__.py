@@ -3,6 +3,7 @@
 from . import neuron_steps, neurons
 from .files import load, save
 from .floating import run_float
+from .graded import Delta, Programmed
 from .graph import Network, sequential
 from .grids import Grid
 from .integer import run_integer
@@ -36,6 +37,7 @@ __all__ = [
     "Clip",
     "Concat",
     "Conv2d",
+    "Delta",
     "Dense",
     "Encode",
     "Flatten",
@@ -44,6 +46,7 @@ __all__ = [
     "Lif",
     "MaxPool2d",
     "Network",
+    "Programmed",
     "Reshape",
     "Scale",
     "Softmax",

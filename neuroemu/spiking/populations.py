@@ -70,7 +70,7 @@ def populations(network: Network) -> tuple[Population, ...]:
         elif isinstance(layer, L.Lif) and weighted is not None:
             shape = network.shapes[layer.name]
             found.append(
-                Population(weighted.name, layer, shape, _block_rows(weighted, numbers, shape), _bias(layer, shape))
+                Population(weighted.name, layer, shape, block_rows(weighted, numbers, shape), _bias(layer, shape))
             )
             numbers, weighted = neuron_numbers(shape), None
         elif isinstance(layer, L.Flatten | L.Reshape | L.Transpose) and weighted is None:
@@ -98,15 +98,15 @@ def _bias(lif: L.Lif, shape) -> np.ndarray:
     return values
 
 
-def _block_rows(layer: L.Weighted, numbers: np.ndarray, shape) -> BlockRows:
+def block_rows(layer: L.Weighted, numbers: np.ndarray, shape) -> BlockRows:
     if isinstance(layer, L.Dense):
         if numbers.ndim != 1:
             raise UnsupportedError(
                 f"Dense '{layer.name}': a spiking one reads a flat tensor, got {numbers.shape}; add a Flatten"
             )
         edges = np.arange(numbers.size)
-        return _sorted(numbers, np.zeros_like(edges), edges, np.ascontiguousarray(layer.weight.T))
-    return _sorted(*_conv_edges(layer, numbers, shape), _conv_table(layer))
+        return sorted_rows(numbers, np.zeros_like(edges), edges, np.ascontiguousarray(layer.weight.T))
+    return sorted_rows(*_conv_edges(layer, numbers, shape), _conv_table(layer))
 
 
 def _conv_table(layer: L.Conv2d) -> np.ndarray:
@@ -144,7 +144,7 @@ def _taps(size: int, out: int, shift: int, stride: int) -> tuple[np.ndarray, np.
     return where[inside], position[inside]
 
 
-def _sorted(source, target, row, table) -> BlockRows:
+def sorted_rows(source, target, row, table) -> BlockRows:
     order = np.lexsort((target, source))
     n = int(source.max()) + 1 if source.size else 0
     indptr = np.zeros(n + 1, np.int32)
