@@ -26,6 +26,7 @@ from .transform import (
     layer_pairs,
     prune,
     quantize,
+    to_graded,
     to_sigma_delta,
     to_spiking,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "show_versions",
     "spiking",
     "sweep",
+    "to_graded",
     "to_sigma_delta",
     "to_spiking",
     "validation",

@@ -1,9 +1,9 @@
 """Compiled kernels, the build chosen for this CPU.
 
 `kernels.binary`, `.crossbar`, `.events`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires` are extension
-modules, each built twice from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the fitting
-build; NEUROEMU_ISA=base in the environment forces the portable one. The Python twins (`crossbar_reference` and so on)
-say what the kernels compute.
+modules, each built twice from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the
+fitting build; NEUROEMU_ISA=base in the environment forces the portable one. The Python twins (`crossbar_reference` and
+so on) say what the kernels compute.
 """
 
 import functools

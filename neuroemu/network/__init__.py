@@ -1,6 +1,6 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
-from . import neuron_steps, neurons
+from . import neuron_steps, neurons, programs, spiking_programs
 from .files import load, save
 from .floating import run_float
 from .graded import Delta, Programmed
@@ -55,6 +55,7 @@ __all__ = [
     "load",
     "neuron_steps",
     "neurons",
+    "programs",
     "relu",
     "relu6",
     "run_float",
@@ -62,4 +63,5 @@ __all__ = [
     "run_spiking",
     "save",
     "sequential",
+    "spiking_programs",
 ]

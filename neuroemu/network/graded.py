@@ -6,6 +6,8 @@ is a population of neurons that run a program of their own: see `programs`.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .. import _checks
 from .layers import Layer
 from .programs import NeuronProgram
@@ -33,13 +35,15 @@ class Programmed(Layer):
 
     What it reads has the shape of the neurons, or `program.ports` times as many channels: one block for each port.
     What it writes are the payloads of its messages. The last one of a network sends nothing: what its program reads
-    out after the last step, times `scale`, is the output.
+    out after the last step, times `scale` (a number, or one for each neuron), is the output.
     """
 
     program: NeuronProgram
-    scale: float = 1.0
+    scale: float | np.ndarray = 1.0
 
     def __post_init__(self):
         who = f"Programmed '{self.name}'"
         _checks.instance(self.program, NeuronProgram, who=who, name="program")
-        _checks.real(self.scale, who=who, name="scale")
+        scale = _checks.finite_array(self.scale, who=who, name="scale", dtype=np.float64)
+        scale.flags.writeable = False
+        object.__setattr__(self, "scale", scale)

@@ -26,21 +26,16 @@ class NeuronProgram(ABC):
     """Abstract: the program of a population of neurons.
 
     A subclass is a frozen dataclass whose fields are its registers. It states in `WORDS` how many 32-bit words of state
-    a neuron keeps, in `PORTS` how many separate sums it receives, and in `largest` the largest |payload| it can send:
-    the proof that no sum of its readers leaves 32 bits rests on it.
+    a neuron keeps, and in `PORTS` how many separate sums it receives. Its arithmetic is in int64, so that nothing wraps
+    unseen; where a chip's registers are narrower, the program says what they do.
     """
 
     WORDS: ClassVar[int] = 1
     PORTS: ClassVar[int] = 1
 
-    @property
-    def largest(self) -> int:
-        """Largest |payload|; 2^31 - 1 unless a program knows better."""
-        return PAYLOAD_MAX
-
     @abstractmethod
     def start(self, shape: tuple[int, ...]) -> State:
-        """State before the first step: integer arrays of `shape` (B, N) by name."""
+        """State before the first step: integer arrays of `shape` (B, N) by name, int64 unless proven small."""
 
     @abstractmethod
     def step(self, state: State, drive: np.ndarray, t: int) -> tuple[State, np.ndarray]:
@@ -57,7 +52,7 @@ def run_program(program: NeuronProgram, drive: np.ndarray) -> tuple[np.ndarray, 
     Raises
     ------
     ArgumentTypeError, InputError
-        No NeuronProgram, drive without integers or of the wrong shape, or a payload beyond `program.largest`.
+        No NeuronProgram, drive without integers or of the wrong shape, or a payload beyond 32 bits.
     """
     _checks.instance(program, NeuronProgram, who="run_program", name="program")
     drive, who = np.asarray(drive), type(program).__name__
@@ -65,36 +60,37 @@ def run_program(program: NeuronProgram, drive: np.ndarray) -> tuple[np.ndarray, 
         raise ArgumentTypeError(f"run_program: drive must hold integers, got dtype {drive.dtype}")
     ports = program.PORTS
     if drive.ndim < 3 + (ports > 1) or (ports > 1 and drive.shape[0] != ports):
-        raise InputError(
-            f"run_program: drive has shape {drive.shape}; {who} takes {f'({ports}, B, T, N)' if ports > 1 else '(B, T, N)'}"
-        )
+        wanted = f"({ports}, B, T, N)" if ports > 1 else "(B, T, N)"
+        raise InputError(f"run_program: drive has shape {drive.shape}; {who} takes {wanted}")
     time = 1 + (ports > 1)
     shape = drive.shape[time - 1 : time] + drive.shape[time + 1 :]
     payload = np.empty(drive.shape[time - 1 :], np.int32)
     state = program.start(shape)
     for t in range(drive.shape[time]):
         state, sent = program.step(state, drive[(slice(None),) * time + (t,)], t)
-        if sent.size and max(int(sent.max()), -int(sent.min())) > program.largest:
-            raise InputError(f"{who}: sent {np.abs(sent).max()} in step {t}; its largest payload is {program.largest}")
+        if sent.dtype != np.int32 and sent.size and max(int(sent.max()), -int(sent.min())) > PAYLOAD_MAX:
+            raise InputError(f"{who}: a payload of step {t} leaves 32 bits; scale weights or thresholds")
         payload[:, t] = sent
     return payload, state
 
 
 def zeros(shape, *names: str) -> dict[str, np.ndarray]:
-    """A state of zeros, int32."""
-    return {name: np.zeros(shape, np.int32) for name in names}
+    """A state of zeros, int64."""
+    return {name: np.zeros(shape, np.int64) for name in names}
 
 
 def whole(value, *, who: str, name: str, low: int | None = None, high: int | None = None):
-    """A register: an integer, or an int32 array that broadcasts against the neurons, within [low, high]."""
+    """A register: an integer, or an int64 array that broadcasts against the neurons, within [low, high]."""
     if np.ndim(value) == 0:
-        return _checks.integer(value if not isinstance(value, np.ndarray) else value[()], who=who, name=name, low=low, high=high)
+        return _checks.integer(
+            value if not isinstance(value, np.ndarray) else value[()], who=who, name=name, low=low, high=high
+        )
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
         raise ArgumentTypeError(f"{who}: {name} must hold integers, got dtype {array.dtype}")
     for bound in (int(array.min()), int(array.max())):
         _checks.integer(bound, who=who, name=name, low=low, high=high)
-    array = array.astype(np.int32)
+    array = array.astype(np.int64)
     array.flags.writeable = False
     return array
 
@@ -129,7 +125,7 @@ class DeltaProgram(NeuronProgram):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SigmaProgram(NeuronProgram):
-    """Adds up what arrives and sends the sum in every step: v += drive; payload v."""
+    """Adds up what arrives and sends the sum in every step: v += drive; payload v. As a last layer: shows v."""
 
     def start(self, shape):
         return zeros(shape, "v")

@@ -3,7 +3,12 @@
 from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
 from .chip import SpikingChip
 from .cores import CoreLimits
+from .graded_chip import GradedChip
+from .graded_cores import GradedLimits
+from .graded_record import PopulationCounts
+from .graded_run import GradedRun
 from .meter import Seconds
+from .sigma_delta import run_frames
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 
 __all__ = [
@@ -11,14 +16,19 @@ __all__ = [
     "LOIHI1",
     "Convention",
     "CoreLimits",
+    "GradedChip",
+    "GradedLimits",
+    "GradedRun",
     "LoihiCore",
     "NeuronParameters",
+    "PopulationCounts",
     "Seconds",
     "SpikingChip",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
     "encode_weights",
+    "run_frames",
     "run_truenorth",
 ]
 

@@ -119,12 +119,16 @@ def _wiring(layer, part: _Sent, shape, first: int) -> Wiring:
     if isinstance(layer, L.Weighted):
         return Wiring(part.source, layer, block_rows(layer, part.numbers, shape), True)
     if isinstance(layer, L.Pool2d | L.GlobalAveragePool):
-        return Wiring(part.source, layer, block_rows(_window(layer, part.numbers.shape), part.numbers, _image(shape)), False)
+        return Wiring(
+            part.source, layer, block_rows(_window(layer, part.numbers.shape), part.numbers, _image(shape)), False
+        )
     targets = neuron_numbers(shape)
     if isinstance(layer, L.Concat):
         targets = np.take(targets, np.arange(first, first + part.numbers.shape[layer.axis]), axis=layer.axis)
     source, target = part.numbers.ravel(), targets.ravel()
-    return Wiring(part.source, layer, sorted_rows(source, target, np.zeros_like(source), np.ones((1, 1), np.int8)), False)
+    return Wiring(
+        part.source, layer, sorted_rows(source, target, np.zeros_like(source), np.ones((1, 1), np.int8)), False
+    )
 
 
 def _window(layer, shape) -> L.Conv2d:
@@ -171,4 +175,6 @@ def fan_out(wiring: Wiring, size: int) -> np.ndarray:
 def padded_rows(rows: BlockRows, inputs: int) -> BlockRows:
     """Rows with an entry of `indptr` for all inputs; the last ones may have no edge."""
     missing = inputs + 1 - len(rows.indptr)
-    return replace(rows, indptr=np.concatenate([rows.indptr, np.full(missing, rows.indptr[-1], np.int32)]).astype(np.int32))
+    return replace(
+        rows, indptr=np.concatenate([rows.indptr, np.full(missing, rows.indptr[-1], np.int32)]).astype(np.int32)
+    )

@@ -14,7 +14,7 @@ step of its window it shows the code that `run_integer` computes for the input o
 """
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,54 +22,16 @@ from .. import _checks, kernels
 from ..errors import InputError, UnsupportedError
 from ..kernels.graded_reference import largest_sum
 from ..network import layers as L
-from ..network import ops
 from ..network.graded import Delta
 from ..network.graph import Network
 from ..network.integer import run_integer
 from ..network.programs import DeltaProgram, run_program
 from .graded_populations import GradedPopulation, graded_populations, padded_rows
-from .graded_record import PopulationCounts, Record
+from .graded_record import Record
+from .graded_run import GradedRun
+from .layout import as_tensor, neurons_last
 
 BYTES_AT_ONCE = 1 << 23  # of the largest layer's int32 payloads and sums worked on at a time
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GradedRun:
-    """What a network with graded spikes did.
-
-    Attributes
-    ----------
-    outputs : float32 (B, T, K)
-        Output in each step of the last layer's window: that of step t belongs to the input of step t.
-    counts : mapping from population to PopulationCounts
-    depth : int
-        Steps from an input to its output.
-    settled : int64 (B,)
-        Steps from the first input until nothing was sent any more.
-    """
-
-    outputs: np.ndarray
-    counts: dict[str, PopulationCounts]
-    depth: int
-    settled: np.ndarray
-
-    @property
-    def messages(self) -> int:
-        """Graded spikes of all images and populations."""
-        return sum(int(c.messages.sum()) for c in self.counts.values())
-
-    @property
-    def synaptic_operations(self) -> int:
-        return sum(c.synaptic_operations for c in self.counts.values())
-
-    def table(self) -> str:
-        """One line a population, per image: messages, of how many neurons, synaptic operations, payload."""
-        n = len(self.outputs)
-        lines = [f"{'population':<16}{'neurons':>9}{'messages':>12}{'synaptic operations':>21}{'payload bits':>14}"]
-        for name, c in self.counts.items():
-            sent, done = c.messages.sum() / n, c.synaptic_operations / n
-            lines.append(f"{name:<16}{len(c.messages):>9,}{sent:>12,.1f}{done:>21,.1f}{c.payload_bits:>14}")
-        return "\n".join(lines)
 
 
 def run_frames(network: Network, x: np.ndarray, *, threads: int | None = None, progress=None) -> GradedRun:
@@ -101,9 +63,8 @@ def run_frames(network: Network, x: np.ndarray, *, threads: int | None = None, p
         raise InputError(f"run_frames: network '{network.name}' sends no changes; call to_sigma_delta(network) first")
     x = _checks.finite_array(x, who="run_frames", name="x")
     if x.ndim < 2 or 0 in x.shape or x.shape[2:] != network.input_shape:
-        raise InputError(
-            f"run_frames: x has shape {x.shape}; network '{network.name}' takes (B, T, {str(network.input_shape)[1:-1]})"
-        )
+        wanted = ", ".join(map(str, ("B", "T", *network.input_shape)))
+        raise InputError(f"run_frames: x has shape {x.shape}; network '{network.name}' takes ({wanted})")
     return _run(network, x, _checks.threads(threads, who="run_frames"), progress)
 
 
@@ -131,7 +92,7 @@ def _run(network, x, threads, progress) -> GradedRun:
         outputs=outputs.reshape(images, steps, *outputs.shape[1:]),
         counts=traffic.record.counts(),
         depth=populations[-1].level,
-        settled=traffic.record.last_message + 1,
+        settled=traffic.record.last_message + 2,
     )
 
 
@@ -171,8 +132,9 @@ class _Traffic:
         """What the readers of a Delta layer know after each step; the messages are kept for their sums."""
         population, batch = self.by_tensor[layer.name], self._batch(first)
         zero = self.grids[layer.name].zero_point
-        values = _neurons_last(codes).reshape(-1, self.steps, population.size).astype(np.int32) - zero
-        payload, _ = run_program(DeltaProgram(threshold=layer.threshold), values)
+        values = neurons_last(codes).reshape(-1, self.steps, population.size).astype(np.int32) - zero
+        alone = self.steps == 1 and layer.threshold <= 1  # the first change is the value itself
+        payload = values if alone else run_program(DeltaProgram(threshold=layer.threshold), values)[0]
         batch["payload"][layer.name] = payload
         self._count(population, payload, batch, first)
         for wiring in self.last.wirings:
@@ -181,7 +143,7 @@ class _Traffic:
         if layer.threshold <= 1:
             return codes  # every change went out
         received = (np.cumsum(payload, axis=1, dtype=np.int32) + zero).astype(np.int8)
-        return _tensor(received.reshape(len(codes), -1), codes.shape)
+        return as_tensor(received.reshape(len(codes), -1), codes.shape)
 
     def multiply(self, layer: L.Weighted, drive: np.ndarray, first: int) -> np.ndarray:
         """Weighted sums after each step, from the messages so far."""
@@ -196,7 +158,7 @@ class _Traffic:
             np.cumsum(sums, axis=1, out=sums)
         if population is self.last:
             self._finish_one(batch, first)
-        return _tensor(sums.reshape(len(drive), -1), (len(drive), *population.shape))
+        return as_tensor(sums.reshape(len(drive), -1), (len(drive), *population.shape))
 
     def _batch(self, first: int) -> dict:
         if getattr(self.under_way, "first", None) != first:
@@ -236,16 +198,3 @@ def _arrived(payload: np.ndarray, wiring, size: int) -> np.ndarray:
         weights=rows.table.astype(np.int16), sums=sums,
     )  # fmt: skip
     return sums.reshape(images, steps, size) > 0
-
-
-def _neurons_last(tensor: np.ndarray) -> np.ndarray:
-    """(M, C, H, W) as (M, H, W, C), the order of neurons; other tensors as they are."""
-    return tensor.transpose(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-
-
-def _tensor(values: np.ndarray, shape) -> np.ndarray:
-    """(M, N) in the order of neurons as a tensor of `shape`."""
-    if len(shape) != 4:
-        return values.reshape(shape)
-    m, channels, high, wide = shape
-    return values.reshape(m, high, wide, channels).transpose(0, 3, 1, 2)

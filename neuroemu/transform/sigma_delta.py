@@ -83,9 +83,7 @@ def to_sigma_delta(
         layers.append(replace(layer, inputs=tuple(stands_for.get(i, i) for i in layer.inputs)))
         send(layer.name)
     grids = dict(network.grids) | {delta: network.grids[tensor] for tensor, delta in stands_for.items()}
-    return network.replace(
-        layers=tuple(layers), grids=grids, steps=steps, name=name or f"{network.name} (sigma-delta)"
-    )
+    return network.replace(layers=tuple(layers), grids=grids, steps=steps, name=name or f"{network.name} (sigma-delta)")
 
 
 def _thresholds(threshold, sent: list[str]) -> dict[str, int]:
