@@ -15,6 +15,7 @@ from .programs import PAYLOAD_MAX, NeuronProgram, whole, zeros
 
 UNITY = 4096  # of decays and rotations
 STATE_MAX = 2**23 - 1  # of a 24-bit register
+FEW = 8  # spikes of a burst that are taken one by one
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,8 +65,15 @@ class IntegrateFire(NeuronProgram):
     def step(self, state, drive, t):
         v = decay(state["v"], self.voltage_decay) if self.voltage_decay else state["v"]
         v = v + (drive.astype(np.int64) << self.shift) + self.bias
-        payload = np.clip(v // self.threshold, 0, self.largest)
-        return {"v": v - payload * self.threshold}, payload
+        payload = np.zeros(v.shape, np.int32)
+        if self.largest > FEW:
+            payload = np.clip(v // self.threshold, 0, self.largest)
+            return {"v": v - payload * self.threshold}, payload
+        for _ in range(self.largest):  # faster than a division
+            over = v >= self.threshold
+            v = v - over * self.threshold
+            payload += over
+        return {"v": v}, payload
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -20,7 +20,7 @@ from .graded_record import Record
 from .graded_run import GradedRun
 from .layout import as_tensor, neurons_last
 
-BYTES_AT_ONCE = 1 << 25  # of the largest population's int64 payloads worked on at a time
+BYTES_AT_ONCE = 1 << 22  # of the largest population's int64 payloads worked on at a time
 
 
 def run_programs(network: Network, x: np.ndarray, *, threads: int, progress=None) -> GradedRun:
@@ -35,10 +35,11 @@ def run_program_frames(network: Network, x: np.ndarray, threads: int, progress) 
     last = network.layer(_read_out(network))
     populations = graded_populations(network)
     record = Record(populations, images, steps)
+    synapses = _synapses(populations)
     at_once = max(1, BYTES_AT_ONCE // (8 * steps * max(p.size for p in populations)))
     outputs = []
     for first in range(0, images, at_once):
-        part = _Part(network, populations, record, first, threads)
+        part = _Part(network, populations, synapses, record, first, threads)
         outputs.append(part.run(x[first : first + at_once], last))
         if progress is not None:
             progress(network.name, min(first + at_once, images), images)
@@ -65,10 +66,10 @@ def _read_out(network: Network) -> str:
 class _Part:
     """One batch of images on its way through the layers."""
 
-    def __init__(self, network, populations: tuple[GradedPopulation, ...], record: Record, first: int, threads: int):
+    def __init__(self, network, populations, synapses, record: Record, first: int, threads: int):
         self.network, self.record, self.first, self.threads = network, record, first, threads
+        self.synapses = synapses
         self.by_tensor = {p.tensor: p for p in populations}
-        self.wired = {w.layer.name: w for p in populations for w in p.wirings if w.weighted}
         self.payloads: dict[str, np.ndarray] = {}  # (B, T, N) in the order of neurons, by the layer that sends
 
     def run(self, x: np.ndarray, last: Programmed) -> np.ndarray:
@@ -119,27 +120,40 @@ class _Part:
         return found.reshape(images, steps, *shape)
 
     def _sums(self, layer: L.Weighted, lines: int) -> np.ndarray:
-        if layer.name not in self.wired or layer.weight_grid is None:
+        if layer.name not in self.synapses:
             raise UnsupportedError(
                 f"{type(layer).__name__} '{layer.name}': it needs integer codes and must read what neurons send"
             )
-        wiring = self.wired[layer.name]
-        payload = self.payloads[wiring.source].reshape(lines, -1)
-        rows = padded_rows(wiring.rows, payload.shape[1])
-        arrays = {"indptr": rows.indptr, "target": rows.target, "row": rows.row, "weights": rows.table.astype(np.int16)}
-        shape = self.network.shapes[layer.name]
-        size = int(np.prod(shape))
+        source, arrays, bound = self.synapses[layer.name]
+        payload = self.payloads[source].reshape(lines, -1)
         most = max(int(payload.max(initial=0)), -int(payload.min(initial=0)))
-        if largest_sum(most, **arrays, n=size) >= 2**31:
+        if most * bound >= 2**31:
             raise InputError(
                 f"layer '{layer.name}': payloads of up to {most:,} could make sums of more than 32 bits; raise the "
                 "thresholds before it"
             )
-        sums = np.zeros((lines, size), np.int32)
+        shape = self.network.shapes[layer.name]
+        sums = np.zeros((lines, int(np.prod(shape))), np.int32)
         kernels.graded.add_messages(np.ascontiguousarray(payload), **arrays, sums=sums, threads=self.threads)
         if layer.bias is not None:
-            sums = sums + np.resize(layer.bias, size)  # channel last: biases repeat
+            sums = sums + np.resize(layer.bias, sums.shape[1])  # channel last: biases repeat
         return as_tensor(sums, (lines, *shape))
+
+
+def _synapses(populations: tuple[GradedPopulation, ...]) -> dict[str, tuple]:
+    """Source, kernel arrays and largest sum at payload 1 of each weighted layer."""
+    found, sizes = {}, {p.tensor: p.size for p in populations}
+    for population in populations:
+        for wiring in population.wirings:
+            if not wiring.weighted or wiring.layer.weight_grid is None:
+                continue
+            rows = padded_rows(wiring.rows, sizes[wiring.source])
+            arrays = {
+                "indptr": rows.indptr, "target": rows.target, "row": rows.row, "weights": rows.table.astype(np.int16),
+            }  # fmt: skip
+            reached = int(rows.target.max(initial=0)) + rows.length
+            found[wiring.layer.name] = (wiring.source, arrays, largest_sum(1, **arrays, n=reached))
+    return found
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from .. import _checks, kernels
 from ..errors import InputError, UnsupportedError
 from ..kernels.graded_reference import largest_sum
 from ..network import layers as L
-from ..network.graded import Delta
+from ..network.graded import Delta, Programmed
 from ..network.graph import Network
 from ..network.integer import run_integer
 from ..network.programs import DeltaProgram, run_program
@@ -30,17 +30,18 @@ from .graded_populations import GradedPopulation, graded_populations, padded_row
 from .graded_record import Record
 from .graded_run import GradedRun
 from .layout import as_tensor, neurons_last
+from .program_engine import run_program_frames
 
 BYTES_AT_ONCE = 1 << 23  # of the largest layer's int32 payloads and sums worked on at a time
 
 
 def run_frames(network: Network, x: np.ndarray, *, threads: int | None = None, progress=None) -> GradedRun:
-    """Sequences of inputs through a sigma-delta network, one input for each step.
+    """Sequences of inputs through a network with graded spikes, one input for each step.
 
     Parameters
     ----------
     network : Network
-        From `to_sigma_delta`.
+        From `to_sigma_delta`, or of Programmed layers.
     x : ``(B, T, *input_shape)`` array
         T inputs that follow one another, real numbers. State lasts over the sequence and not beyond.
     threads : int, optional
@@ -50,22 +51,25 @@ def run_frames(network: Network, x: np.ndarray, *, threads: int | None = None, p
     Returns
     -------
     GradedRun
+        Of a programmed network, `outputs` holds what is read out after the last step, as (B, 1, K).
 
     Raises
     ------
     InputError
-        Wrong shape, NaN, or a network without Delta layers.
+        Wrong shape, NaN, or a network without Delta or Programmed layers.
     UnsupportedError
         A layer whose sums could leave 32 bits.
     """
     _checks.instance(network, Network, who="run_frames", name="network")
-    if not is_sigma_delta(network):
-        raise InputError(f"run_frames: network '{network.name}' sends no changes; call to_sigma_delta(network) first")
+    programmed = any(isinstance(layer, Programmed) for layer in network.layers)
+    if not (programmed or is_sigma_delta(network)):
+        raise InputError(f"run_frames: network '{network.name}' sends no graded spikes; call to_sigma_delta(network)")
     x = _checks.finite_array(x, who="run_frames", name="x")
     if x.ndim < 2 or 0 in x.shape or x.shape[2:] != network.input_shape:
         wanted = ", ".join(map(str, ("B", "T", *network.input_shape)))
         raise InputError(f"run_frames: x has shape {x.shape}; network '{network.name}' takes ({wanted})")
-    return _run(network, x, _checks.threads(threads, who="run_frames"), progress)
+    run = run_program_frames if programmed else _run
+    return run(network, x, _checks.threads(threads, who="run_frames"), progress)
 
 
 def run_held(network: Network, x: np.ndarray, *, threads: int, progress=None) -> GradedRun:
