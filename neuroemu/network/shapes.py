@@ -113,7 +113,6 @@ def _(layer: N.Neuron, shape):
 
 @_shape.register(L.Clip)
 @_shape.register(L.Softmax)
-@_shape.register(L.Encode)
 @_shape.register(Delta)
 def _(layer, shape):
     return shape
@@ -125,6 +124,15 @@ def _(layer: Programmed, shape):
     if not shape or shape[0] % ports:
         raise InputError(f"{_who(layer)}: its program has {ports} ports, which {shape} does not divide into")
     return (shape[0] // ports, *shape[1:])
+
+
+@_shape.register
+def _(layer: L.Encode, shape):
+    if layer.coding != "spikes":
+        return shape
+    if len(shape) < 2:
+        raise InputError(f"{_who(layer)}: a spike train has shape (steps, neurons) or (steps, C, H, W), got {shape}")
+    return shape[1:]
 
 
 @_shape.register(L.Scale)

@@ -14,9 +14,7 @@ from ..network import layers as L
 from ..network import ops
 from ..network.graded import Delta, Programmed
 from ..network.graph import INPUT, Network
-from .populations import BlockRows, block_rows, neuron_numbers, sorted_rows
-
-MOST_DELAY = 62  # steps that a synapse can hold a message back beyond the one it takes (Davies 2018: a 6-bit field)
+from .populations import MOST_DELAY, BlockRows, block_rows, neuron_numbers, sorted_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +172,4 @@ def fan_out(wiring: Wiring, size: int) -> np.ndarray:
 
 def padded_rows(rows: BlockRows, inputs: int) -> BlockRows:
     """Rows with an entry of `indptr` for all inputs; the last ones may have no edge."""
-    missing = inputs + 1 - len(rows.indptr)
-    return replace(
-        rows, indptr=np.concatenate([rows.indptr, np.full(missing, rows.indptr[-1], np.int32)]).astype(np.int32)
-    )
+    return replace(rows, indptr=rows.padded(inputs))
