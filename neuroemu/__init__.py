@@ -38,6 +38,8 @@ from .transform import (
     layer_pairs,
     prune,
     quantize,
+    to_graded,
+    to_sigma_delta,
     to_spiking,
 )
 from .versions import show_versions
@@ -96,7 +98,9 @@ __all__ = [
     "spiking",
     "steps_curve",
     "sweep",
+    "to_graded",
     "to_integer_core",
+    "to_sigma_delta",
     "to_spiking",
     "unfair",
     "validation",

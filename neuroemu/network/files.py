@@ -20,6 +20,7 @@ from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
 from ._keras_file import is_keras
+from .graded import Delta, Programmed
 from .graph import Network
 from .grids import Grid
 
@@ -30,7 +31,7 @@ VERSION = 1
 _ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
 LAYERS = {
     kind.__name__: kind
-    for kind in (*vars(L).values(), *vars(N).values())
+    for kind in (*vars(L).values(), *vars(N).values(), Delta)
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
@@ -158,6 +159,10 @@ def _packed(network: Network) -> bytes:
 
 def _described(layer: L.Layer, arrays) -> dict:
     """A layer as JSON; its arrays go to `arrays`."""
+    if isinstance(layer, Programmed):
+        raise UnsupportedError(
+            f"save: Programmed '{layer.name}' holds a program, which files do not; save the network it was made from"
+        )
     return {"type": type(layer).__name__} | {f.name: _plain(getattr(layer, f.name), arrays) for f in fields(layer)}
 
 

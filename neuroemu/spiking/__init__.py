@@ -6,11 +6,16 @@ from .compiling import program_inputs, program_of
 from .core_report import CoreReport, core_report, spike_agreement
 from .cores import CoreLimits
 from .discretize import to_integer_core
+from .graded_chip import GradedChip
+from .graded_cores import GradedLimits
+from .graded_record import PopulationCounts
+from .graded_run import GradedRun
 from .meter import Seconds
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
 from .program_run import LoihiRun, run_loihi
 from .ranges import RangeCheck, check_range
 from .shifting import ShiftCheck, check_shift
+from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
@@ -26,12 +31,16 @@ __all__ = [
     "CoreLimits",
     "CoreReport",
     "Dendrite",
+    "GradedChip",
+    "GradedLimits",
+    "GradedRun",
     "InputAxons",
     "LoihiCore",
     "LoihiProgram",
     "LoihiRun",
     "NeuronParameters",
     "Noise",
+    "PopulationCounts",
     "RangeCheck",
     "Seconds",
     "SharedKernel",
@@ -51,6 +60,7 @@ __all__ = [
     "encode_weights",
     "program_inputs",
     "program_of",
+    "run_frames",
     "run_loihi",
     "run_truenorth",
     "spike_agreement",
