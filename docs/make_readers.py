@@ -3,6 +3,7 @@
 import inspect
 from pathlib import Path
 
+from neuroemu.datasets import _reading, aedat, event_files, prophesee
 from neuroemu.network import (
     _nir_layers,
     _onnx_file,
@@ -77,9 +78,34 @@ def own() -> str:
     return f"## neuroemu's own\n\n{about(files)}\n\nLayers: {names(files.LAYERS)}"
 
 
+def events() -> str:
+    """Files of events."""
+    rows = [
+        ("AEDAT 2.0", "`read_aedat`", f"addresses of {names(aedat.CAMERAS)}", "-"),
+        ("AEDAT 3.1", "`read_aedat`", "polarity packets, RAW", "-"),
+        (
+            "AEDAT 4.0",
+            "`read_aedat`",
+            "one stream of events; not packed, LZ4, Zstandard",
+            "`neuroemu[events]` if packed",
+        ),
+        ("Prophesee DAT", "`read_prophesee`", f"version 2, types {names(map(str, prophesee.EVENT_TYPES))}", "-"),
+        ("Prophesee RAW", "`read_prophesee`", f"{names(prophesee.DECODERS)}", "-"),
+        ("N-MNIST, N-Caltech101", "`read_nmnist`", "`.bin`", "-"),
+        ("SHD, SSC", "`read_shd`", "HDF5 of many recordings, with labels", "`neuroemu[events]`"),
+        ("text", "`read_event_table`", "`.csv`, `.txt`; names of columns, or `columns=`", "-"),
+        ("arrays", "`save_events`, `read_events`", "`.npz`, read and written", "-"),
+    ]
+    lines = ["| format | by | what | needs |", "|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    heading = "## Events\n\n`datasets.read_events` finds the format by a file's content. Files of up to"
+    limits = f"{heading} {_reading.MAX_FILE >> 20} MiB and {_reading.MAX_EVENTS:,} events are read.\n\n"
+    columns = "\n".join(f"- {field}: {names(known)}" for field, known in event_files.NAMES.items())
+    return limits + "\n".join(lines) + f"\n\nNames of columns and arrays:\n\n{columns}"
+
+
 def text() -> str:
     """The whole page."""
-    return "\n\n".join([INTRODUCTION, table(), onnx(), tflite(), nir(), own()]) + "\n"
+    return "\n\n".join([INTRODUCTION, table(), onnx(), tflite(), nir(), own(), events()]) + "\n"
 
 
 if __name__ == "__main__":

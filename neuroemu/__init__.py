@@ -8,9 +8,11 @@ print(compare(results))
 
 __version__ = "0.1.0"
 
-from . import chips, components, crossbar, datasets, devices, digital, errors, network, spiking, validation
+from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
+from .fairness import BreakEven, Unfair, break_even, unfair
+from .measuring import Measured, measure_baseline
 from .network import Network, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
@@ -31,8 +33,10 @@ from .transform import (
 from .versions import show_versions
 
 __all__ = [
+    "BreakEven",
     "Comparison",
     "Entropy",
+    "Measured",
     "MinMax",
     "Mse",
     "Network",
@@ -40,13 +44,16 @@ __all__ = [
     "Placement",
     "Result",
     "Sweep",
+    "Unfair",
     "ageing",
+    "break_even",
     "calibrate",
     "chip_yield",
     "chips",
     "compare",
     "components",
     "crossbar",
+    "crosswalk",
     "datasets",
     "devices",
     "digital",
@@ -55,6 +62,7 @@ __all__ = [
     "fold",
     "layer_pairs",
     "load",
+    "measure_baseline",
     "network",
     "place",
     "plot",
@@ -69,6 +77,7 @@ __all__ = [
     "spiking",
     "sweep",
     "to_spiking",
+    "unfair",
     "validation",
 ]
 

@@ -9,7 +9,22 @@ from .errors import ArgumentTypeError, InputError, PriceError
 
 KINDS = {"marginal": "J", "average": "J", "static": "W", "leakage": "W"}
 EVIDENCE = ("silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed")
-PARTS = ("array", "core", "converters", "synapse", "neuron", "network", "memory", "compute", "chip", "host")
+PARTS = (
+    "array", "core", "converters", "synapse", "neuron", "network", "memory", "off_chip", "compute", "chip", "host",
+)  # fmt: skip
+BOUNDARIES = {  # what a part belongs to when machines are set side by side
+    "array": "array",
+    "core": "core, not split",  # one measured price that holds array, converters and digital units
+    "converters": "converters",
+    "synapse": "digital",
+    "neuron": "digital",
+    "compute": "digital",
+    "network": "on-chip memory and network",
+    "memory": "on-chip memory and network",
+    "off_chip": "off-chip",
+    "chip": "chip, not split",
+    "host": "host",
+}
 SCOPES = ("core", "chip", "board")
 
 
@@ -33,7 +48,7 @@ class Cost:
         Author, year, DOI, table or figure.
     evidence : {"silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed"}
     part : str
-        Part of the machine, one of `PARTS`.
+        Part of the machine, one of `PARTS`. "core" and "chip" are prices of a whole that no source splits.
     scope : {"core", "chip", "board"} or None
         For watts: the unit that burns them, with all that is inside it. None for joules.
     band : (float, float)

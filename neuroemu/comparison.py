@@ -9,6 +9,7 @@ from typing import Any
 
 from ._counts import aligned
 from .errors import ArgumentTypeError, InputError
+from .fairness import Unfair, unfair
 from .result import Result, percent_interval, si
 
 
@@ -17,6 +18,11 @@ class Comparison:
     """Results side by side; prints as a table."""
 
     results: tuple[Result, ...]
+
+    @property
+    def unfair(self) -> tuple[Unfair, ...]:
+        """What is unfair in this comparison; see `neuroemu.unfair`."""
+        return unfair(self.results)
 
     def rows(self) -> list[dict[str, Any]]:
         """`Result.row()` of each."""
@@ -81,7 +87,8 @@ class Comparison:
             f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
             "interval; latency is that of a batch."
         )
-        return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items())]
+        found = [f"Unfair: {finding}." for finding in self.unfair]
+        return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items()), *found]
 
     def _repr_html_(self):
         head, *rows = self._table()

@@ -11,10 +11,13 @@ with n_k events of kind k at e_k joules, and static powers P_s charged for t sec
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import fsum
+from typing import Any
+
+import numpy as np
 
 from . import _checks
-from ._counts import Counts, aligned
-from ._prices import SCOPES, Cost, CostTable
+from ._counts import Counts, aligned, si
+from ._prices import BOUNDARIES, SCOPES, Cost, CostTable
 from .errors import ArgumentTypeError, PriceError
 
 __all__ = ["Cost", "CostTable", "Counts", "Energy", "Line", "price"]
@@ -89,9 +92,51 @@ class Energy:
         """Dynamic joules of each layer."""
         return _grouped(self._lines("J"), lambda line: line.layer)
 
+    def by_boundary(self) -> dict[tuple[str, str], float]:
+        """Joules by (boundary, "dynamic" or "static"), over all layers.
+
+        Boundaries are array, converters, digital, on-chip memory and network, off-chip and host; what was measured as
+        a whole stands as "core, not split" or "chip, not split".
+        """
+        share = {"J": "dynamic", "W": "static"}
+        return _grouped(self.lines, lambda line: (BOUNDARIES[line.cost.part], share[line.cost.unit]))
+
+    def by_layer_and_boundary(self) -> dict[tuple[str, str], float]:
+        """Joules by (layer, boundary); the layer of a static power is "static"."""
+        return _grouped(self.lines, lambda line: (line.layer or "static", BOUNDARIES[line.cost.part]))
+
+    def spread(self, *, draws: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
+        """5 %, 50 % and 95 % points of the total, joules, when every price is uncertain within its band.
+
+        Each price is drawn on its own; all the lines that it prices share the draw. A price below its nominal value is
+        as likely as one above it, log-uniform to the end of the band on either side, so its median is the nominal one.
+        A band of (1, 1), no spread known, stays where it is: the spread is a lower bound.
+
+        Parameters
+        ----------
+        draws : int, 100 to 10,000,000
+        seed : int
+        """
+        _checks.integer(draws, who="Energy.spread", name="draws", low=100, high=10_000_000)
+        _checks.integer(seed, who="Energy.spread", name="seed", low=0)
+        joules = _grouped(self.lines, lambda line: line.cost)
+        generator, total = np.random.default_rng(seed), np.zeros(draws)
+        for cost, part in joules.items():
+            place = generator.uniform(-1.0, 1.0, draws)
+            low, high = np.log(cost.band[0]), np.log(cost.band[1])
+            total += part * np.exp(np.where(place < 0, -place * low, place * high))
+        return tuple(float(v) for v in np.quantile(total, (0.05, 0.5, 0.95)))
+
     def by_evidence(self) -> dict[str, float]:
         """Joules, static included, by the evidence behind their price."""
         return _grouped(self.lines, lambda line: line.cost.evidence)
+
+    def report(self) -> str:
+        """Joules of an inference by layer (rows) and boundary (columns), static power in a row of its own, and totals.
+
+        Below: what of it is dynamic and static, and the spread of the total over the bands of the prices.
+        """
+        return _report(self)
 
     def table(self) -> str:
         """The ledger as text, one row for each event kind, with its source."""
@@ -194,11 +239,31 @@ def _unpriced(event: tuple[str, str, int], costs: CostTable) -> str:
     return f"price: layer '{layer}': '{kind}' ({n:,} events) {cause}; {remedy}"
 
 
-def _grouped(lines, key: Callable[[Line], str]) -> dict[str, float]:
-    groups: dict[str, list[float]] = {}
+def _grouped(lines, key: Callable[[Line], Any]) -> dict[Any, float]:
+    groups: dict[Any, list[float]] = {}
     for line in lines:
         groups.setdefault(key(line), []).append(line.joules)
     return {name: fsum(joules) for name, joules in groups.items()}
+
+
+def _report(energy: Energy) -> str:
+    cells = energy.by_layer_and_boundary()
+    columns = list(dict.fromkeys(boundary for _, boundary in cells))
+    layers = list(dict.fromkeys(layer for layer, _ in cells))
+    rows = [("layer", *columns, "all")]
+    for layer in layers:
+        found = [cells.get((layer, column), 0.0) / energy.inferences for column in columns]
+        rows.append((layer, *(si(joules, "J") if joules else "-" for joules in found), si(fsum(found), "J")))
+    totals = [fsum(j for (_, b), j in cells.items() if b == column) / energy.inferences for column in columns]
+    rows.append(("total", *(si(joules, "J") for joules in totals), si(energy.per_inference, "J")))
+    low, _, high = (si(joules / energy.inferences, "J") for joules in energy.spread())
+    dynamic, static = (si(joules / energy.inferences, "J") for joules in (energy.dynamic, energy.static))
+    return "\n".join((
+        aligned(rows),
+        f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
+        f"bands of the prices: {low} to {high}",
+        *(f"not included: {item}" for item in energy.excludes),
+    ))  # fmt: skip
 
 
 def _rows(energy: Energy) -> str:

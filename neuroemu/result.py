@@ -48,6 +48,31 @@ def _student(values: np.ndarray) -> tuple[float, float] | None:
     return float(values.mean()) - half, float(values.mean()) + half
 
 
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """In what form a network computed, for comparisons that should be fair.
+
+    kind: "float", "quantized" or "spiking". weight_bits, activation_bits: the widest weights, and the widest values
+    that weighted layers read, but for the first; None in floating point, a spiking network has no activation
+    bits. steps: presentation time of a spiking network. macs: multiply-accumulates
+    of one inference of the dense network, zeros included; for a spiking one those of one step, all inputs spiking.
+    """
+
+    kind: str
+    weight_bits: int | None
+    activation_bits: int | None
+    steps: int | None
+    macs: int
+
+    @property
+    def matched_bits(self) -> int | None:
+        """Activation bits that hold as many levels as spikes in `steps` steps, ceil(log2(steps + 1)).
+
+        Reference: Yan 2024, arXiv:2409.08290.
+        """
+        return None if self.steps is None else (self.steps).bit_length()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """What a network did on a chip.
@@ -84,6 +109,8 @@ class Result:
     versions : mapping
     data_hash : str
         Digest of inputs and labels.
+    form : Form
+        Whether the network was float, quantized or spiking, its bits and steps.
     """
 
     network_name: str
@@ -107,6 +134,7 @@ class Result:
     versions: Mapping[str, str]
     data_hash: str
     trial_outputs: np.ndarray
+    form: Form
 
     @property
     def accuracy(self) -> float | None:
@@ -132,6 +160,11 @@ class Result:
     def energy_per_inference(self) -> float:
         """Joules."""
         return self.energy.per_inference
+
+    @property
+    def energy_delay_product(self) -> float:
+        """Joules of an inference times its latency, J s."""
+        return self.energy_per_inference * self.latency_per_inference
 
     def row(self) -> dict[str, Any]:
         """A flat dict for a CSV file; the column names are stable.

@@ -1,4 +1,4 @@
-"""Network files: `load` reads .onnx, .tflite, .nir and this package's own .npz; `save` writes the last two.
+"""Network files: `load` reads .onnx, .tflite, .nir and this package's own .npz; `save` writes all but .tflite.
 
 The own format is a zip of .npy arrays with a JSON text "header" (stored as bytes) that describes the layers and names
 the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
@@ -85,15 +85,16 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
 def save(network: Network, path: str | os.PathLike) -> None:
     """Write a network to an .npz file that `load` reads back exactly; the same network gives the same bytes.
 
-    A path that ends in .nir makes a file for other simulators instead, of what NIR can express: see `write_nir`.
+    A path that ends in .nir makes a file for other simulators instead, of what NIR can express: see `write_nir`. One
+    that ends in .onnx makes a file for other runtimes, a quantized network in the QDQ form: see `write_onnx`.
     The file appears whole or not at all: it is written beside its place and then moved there.
 
     Raises
     ------
     ArgumentTypeError, InputError
-        Not a Network, or a path that does not end in .npz or .nir.
+        Not a Network, or a path that does not end in .npz, .nir or .onnx.
     UnsupportedError
-        NIR cannot express the network.
+        NIR or ONNX cannot express the network.
     OSError
         The folder does not exist or cannot be written.
     """
@@ -104,8 +105,12 @@ def save(network: Network, path: str | os.PathLike) -> None:
         from .nir_writer import write_nir
 
         return write_nir(network, path)
+    if path.suffix.lower() == ".onnx":
+        from .onnx_writer import write_onnx
+
+        return write_onnx(network, path)
     if path.suffix.lower() != ".npz":
-        raise InputError(f"save: path '{path}' must end in .npz or .nir")
+        raise InputError(f"save: path '{path}' must end in .npz, .nir or .onnx")
     content = _packed(network)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -84,6 +84,7 @@ class Network:
             _checks.integer(self.steps, who=f"Network '{self.name}'", name="steps", low=1, high=4096)
             if INPUT not in self.grids:
                 raise InputError(f"Network '{self.name}': a spiking network needs a grid for 'input'")
+            self._check_train()
             return
         for layer in self.weighted:
             if (layer.weight_grid is not None) != (layer.inputs[0] in self.grids):
@@ -92,6 +93,15 @@ class Network:
                     f"Network '{self.name}': layer '{layer.name}' has {has}, its input '{layer.inputs[0]}' {lacks}; "
                     "quantize the whole network, or decode it"
                 )
+
+    def _check_train(self):
+        """A network whose input is a spike train takes one of as many steps as it runs."""
+        first = self.layers[0]
+        if isinstance(first, L.Encode) and first.coding == "spikes" and self.input_shape[0] != self.steps:
+            raise InputError(
+                f"Network '{self.name}': input_shape {self.input_shape} is a spike train of {self.input_shape[0]} "
+                f"steps, the network runs {self.steps}; set steps={self.input_shape[0]}"
+            )
 
     @cached_property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

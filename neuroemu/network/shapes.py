@@ -112,9 +112,17 @@ def _(layer: N.Neuron, shape):
 
 @_shape.register(L.Clip)
 @_shape.register(L.Softmax)
-@_shape.register(L.Encode)
 def _(layer, shape):
     return shape
+
+
+@_shape.register
+def _(layer: L.Encode, shape):
+    if layer.coding != "spikes":
+        return shape
+    if len(shape) < 2:
+        raise InputError(f"{_who(layer)}: a spike train has shape (steps, neurons) or (steps, C, H, W), got {shape}")
+    return shape[1:]
 
 
 @_shape.register(L.Scale)

@@ -84,7 +84,7 @@ class SpikingChip(Chip):
     def compartments(self, population: Population) -> int:
         """Compartments of one neuron of a population; 0 where spikes come from outside."""
         neuron = population.neuron
-        if isinstance(neuron, L.Encode) and neuron.coding == "poisson":
+        if isinstance(neuron, L.Encode) and neuron.coding in ("poisson", "spikes"):
             return 0
         if neuron.reset == "subtract" and not (isinstance(neuron, L.Lif) and neuron.threshold is None):
             if self.compartments_to_subtract is None:
@@ -180,10 +180,21 @@ class SpikingChip(Chip):
             "synapses": core.synapses, "synaptic kbit": round(core.synaptic_bits / 1024), "scarcest": scarcest,
             "tile": f"{position[0]},{position[1]}",
         }  # fmt: skip
+        if len(population.projections) > 1:
+            details["axons and synapses by path"] = self._paths(found, population, core)
         return Site(
             layer=population.name, unit=unit, rows=(core.first, core.stop), columns=(0, core.input_axons),
             utilisation=shares[scarcest], details=details,
         )  # fmt: skip
+
+    def _paths(self, found, population: Population, core: C.Core) -> str:
+        """What each projection of a population takes on a core, in words."""
+        taken = []
+        for part in population.projections:
+            axons, synapses, _ = C.projected(part, core.first, core.stop, self.limits)
+            late = f" {part.delay} late" if part.delay else ""
+            taken.append(f"{part.name}{late} from {found[part.source].name}: {axons}, {synapses}")
+        return "; ".join(taken)
 
     def _position(self, unit: int) -> tuple[int, int]:
         """(x, y) of the tile of a core."""

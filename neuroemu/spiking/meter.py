@@ -1,8 +1,9 @@
 """Meter: the events and the time of a spiking network on its cores, added up while batches run.
 
 Enter spikes of every neuron and the kernel's counts; leave Counts, seconds and warnings. A step lasts as long as the
-core that takes longest for its neuron updates and its synaptic operations, plus the barrier. Layer l works in steps
-l to l + T; a core whose layer waits or has finished updates its neurons as inactive ones and integrates nothing.
+core that takes longest for its neuron updates and its synaptic operations, plus the barrier. A population of level l
+works in steps l to l + T; a core whose neurons wait or have finished updates them as inactive ones and integrates
+nothing. Synaptic operations count in the step in which they are integrated, also where the spike waited for it.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Meter:
 
     def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], steps: int, positions):
         self.found, self.sites, self.each, self.positions = found, sites, each, positions
-        self.steps, self.total_steps = steps, steps + len(found) - 1
+        self.steps, self.depth = steps, max(population.level for population in found)
+        self.total_steps = steps + self.depth
         self.images = 0
         self.spikes_out = [0] * len(found)
         self.synapses = [0] * len(found)  # operations on stored synapses; a zero weight is not stored
@@ -47,24 +49,31 @@ class Meter:
         """(neurons, 3): deliveries and hops of one spike of each neuron; None where spikes leave no core."""
         if index + 1 == len(self.found) or not self.sites[index]:
             return None
-        following = self.sites[index + 1]
-        reach = C.destinations(self.found[index + 1].weights, [site.rows for site in following])
-        reach = np.pad(reach, ((0, self.found[index].size - len(reach)), (0, 0)))
-        place = [self.positions(site.unit) for site in following]
         routes = np.zeros((self.found[index].size, 3), np.int64)
-        for site in self.sites[index]:
-            mine, own = slice(*site.rows), self.positions(site.unit)
-            hops = np.array([[1, abs(x - own[0]), abs(y - own[1])] for x, y in place])
-            routes[mine] = reach[mine].astype(np.int64) @ hops
+        for reader, population in enumerate(self.found):
+            for projection in population.projections:
+                if projection.source == index:
+                    self._add_routes(routes, projection.weights, self.sites[index], self.sites[reader])
         return routes
 
-    def _fan(self, index) -> np.ndarray | None:
-        """(inputs, cores) float32: synapses from each input into each core of a population."""
-        weights = self.found[index].weights
-        if weights is None:
-            return None
-        fan = np.stack([C.synapses_into(weights, *site.rows) for site in self.sites[index]], axis=1).astype(np.float32)
-        return np.pad(fan, ((0, self.found[index - 1].size - len(fan)), (0, 0)))
+    def _add_routes(self, routes, weights, own: list[Site], following: list[Site]):
+        """Add the deliveries and hops of the spikes of one projection."""
+        reach = C.destinations(weights, [site.rows for site in following])
+        reach = np.pad(reach, ((0, len(routes) - len(reach)), (0, 0)))
+        place = [self.positions(site.unit) for site in following]
+        for site in own:
+            mine, here = slice(*site.rows), self.positions(site.unit)
+            hops = np.array([[1, abs(x - here[0]), abs(y - here[1])] for x, y in place])
+            routes[mine] += reach[mine].astype(np.int64) @ hops
+
+    def _fan(self, index) -> list[np.ndarray]:
+        """(inputs, cores) float32 for each projection: synapses from each input into each core of a population."""
+        found = []
+        for projection in self.found[index].projections:
+            fan = [C.synapses_into(projection.weights, *site.rows) for site in self.sites[index]]
+            fan = np.stack(fan, axis=1).astype(np.float32)
+            found.append(np.pad(fan, ((0, self.found[projection.source].size - len(fan)), (0, 0))))
+        return found
 
     def add(self, activity, images: int, times: Seconds):
         """Count one batch."""
@@ -77,28 +86,31 @@ class Meter:
             fired = happened.spikes.sum(axis=(0, 1), dtype=np.int64)  # by neuron
             if self.routes[index] is not None:
                 self.messages[index] += fired @ self.routes[index]
-            if index + 1 < len(activity):
-                self.synapses[index + 1] += int(fired @ self.fan[index + 1].sum(axis=1).astype(np.int64))
+            for reader, population in enumerate(self.found):
+                for projection, fan in zip(population.projections, self.fan[reader], strict=True):
+                    if projection.source == index:
+                        self.synapses[reader] += int(fired @ fan.sum(axis=1).astype(np.int64))
             if self.sites[index]:
-                before = activity[index - 1].spikes if index else None
-                np.maximum(longest, self._core_seconds(index, before, happened.counts, images, times), out=longest)
+                sources = [activity[projection.source].spikes for projection in self.found[index].projections]
+                np.maximum(longest, self._core_seconds(index, sources, happened.counts, images, times), out=longest)
         self.busy += float(longest.sum())
 
-    def _core_seconds(self, index, spikes_in, counts, images, times: Seconds) -> np.ndarray:
+    def _core_seconds(self, index, sources, counts, images, times: Seconds) -> np.ndarray:
         """(images, total steps): seconds of the longest core of one population in each step."""
         size = np.array([site.rows[1] - site.rows[0] for site in self.sites[index]]) * self.each[index]
         active = counts["active_updates"] / (images * self.steps * self.found[index].size)
         update = active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive
         window = np.broadcast_to(size * update, (images, self.steps, len(size)))
-        if spikes_in is not None:
-            window = window + (spikes_in.astype(np.float32) @ self.fan[index]) * times.synaptic_op
+        for spikes, fan in zip(sources, self.fan[index], strict=True):
+            window = window + (spikes.astype(np.float32) @ fan) * times.synaptic_op
         seconds = np.full((images, self.total_steps), size.max() * times.neuron_update_inactive)
-        seconds[:, index : index + self.steps] = window.max(axis=2)
+        level = self.found[index].level
+        seconds[:, level : level + self.steps] = window.max(axis=2)
         return seconds
 
     def _idle(self, index) -> int:
         """Updates of neurons outside their window, over all images."""
-        return self.found[index].size * (len(self.found) - 1) * self.images if self.sites[index] else 0
+        return self.found[index].size * self.depth * self.images if self.sites[index] else 0
 
     def event_counts(self, runs: int) -> Counts:
         """Events of all images of one trial."""

@@ -159,7 +159,7 @@ def test_wrong_arguments(tmp_path):
     with pytest.raises(ArgumentTypeError, match="must be a Network"):
         save("network", tmp_path / "n.npz")
     with pytest.raises(InputError, match=r"end in \.npz"):
-        save(quantized_network(), tmp_path / "n.onnx")
+        save(quantized_network(), tmp_path / "n.h5")
     with pytest.raises(ArgumentTypeError, match="path"):
         load(3)
 
