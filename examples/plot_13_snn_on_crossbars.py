@@ -21,7 +21,7 @@ spiking = ne.to_spiking(quantized, steps=32, samples=network.samples, reset="sub
 # was never built: its prices are those of NeuRRAM's neurons and of Ohm's law in the cells.
 results = [
     ne.run(quantized, ne.chips.HERMES, x, labels=y),
-    ne.run(spiking, ne.chips.HERMES, x, labels=y),
+    ne.run(spiking, replace(ne.chips.HERMES, name="HERMES, spikes"), x, labels=y),
     ne.run(spiking, ne.chips.PCM_NEURONS, x, labels=y),
     ne.run(spiking, ne.chips.LOIHI, x, labels=y),
 ]
@@ -45,17 +45,21 @@ print(analog.counts)
 print(analog.energy.table())
 
 # %%
-# Comparators are not alike. Their offset, drawn once for each programmed chip, moves the threshold of 500 mV, and so
-# the rate that a neuron reports.
+# Comparators are not alike. An offset, drawn once for each neuron of each programmed chip, moves its threshold of
+# 500 mV. Where a spike subtracts the charge of a threshold, the offset delays the first spike and no rate changes;
+# where it empties the capacitor, the rate follows the offset.
+networks = {"subtract": spiking}
+networks["zero"] = ne.to_spiking(quantized, steps=32, samples=network.samples, reset="zero")
+offsets = {}
+for reset, spikes in networks.items():
 
+    def with_offset(millivolts, spikes=spikes):
+        chip = ne.chips.PCM_NEURONS
+        return spikes, replace(chip, neurons=replace(chip.neurons, offset=millivolts / 1e3))
 
-def with_offset(millivolts):
-    chip = ne.chips.PCM_NEURONS
-    return spiking, replace(chip, neurons=replace(chip.neurons, offset=millivolts / 1e3))
-
-
-offsets = ne.sweep(with_offset, (0, 50, 100, 150, 200), x[:60], labels=y[:60], name="offset (mV)", trials=2)
-print(offsets)
+    found = ne.sweep(with_offset, (0, 50, 100, 200), x[:60], labels=y[:60], name="offset (mV)", trials=2)
+    offsets[f"reset {reset}"] = found
+    print(found)
 
 # %%
 ne.plot.sweep(offsets)

@@ -44,6 +44,8 @@ def counts_of(chip, network: Network, engines, sites, activity, images: int) -> 
 def _of_neurons(chip, network: Network, layer, activity, images: int):
     """Events of one layer of neurons."""
     neurons = int(np.prod(network.shapes[layer.name]))
+    if isinstance(layer, L.Encode) and layer.coding == "spikes":
+        return []
     if isinstance(layer, L.Encode) or not isinstance(chip.neurons, AnalogNeurons):
         return [(layer.name, "neuron_update", neurons * network.steps * images)]
     fresh = neurons * images

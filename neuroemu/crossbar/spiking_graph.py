@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import _streams
-from ..errors import PlacementError
+from ..errors import InputError, PlacementError
 from ..network import layers as L
 from ..network import ops
 from ..network.graph import INPUT, Network
@@ -32,6 +32,8 @@ def check_graph(network: Network, *, who: str) -> None:
     for layer in network.layers:
         given = {kinds[name] for name in layer.inputs}
         wanted, made = next((v for k, v in takes.items() if isinstance(layer, k)), (None, None))
+        if isinstance(layer, L.Concat):
+            wanted, made = "spikes", "spikes"
         if isinstance(layer, MOVERS):
             wanted, made = ("potentials", "potentials") if given == {"potentials"} else ("spikes", "spikes")
         if isinstance(layer, L.Lif) and layer.threshold is None:
@@ -76,6 +78,8 @@ def run_spikes(
             found = multiply(layer, inputs[0], first)
         elif isinstance(layer, L.Add):
             found = sum(inputs)
+        elif isinstance(layer, L.Concat):
+            found = np.concatenate(inputs, axis=layer.axis + 2)
         elif isinstance(layer, L.Lif):
             found = as_image(fire(layer, inputs[0], first), shape)
             found = found if layer.threshold is not None else found * np.float32(layer.scale)
@@ -93,7 +97,12 @@ def run_spikes(
 
 
 def encoded(network: Network, encode: L.Encode, x: np.ndarray, first: int, *, seed: int, trial: int) -> np.ndarray:
-    """Spikes (B, T, *input_shape) of input values; the same as those of a spiking core."""
+    """Spikes (B, T, *shape) of input values, the same as those of a spiking core; a spike train enters as it is."""
+    if encode.coding == "spikes":
+        if ((x != 0) & (x != 1)).any():
+            bad = x[(x != 0) & (x != 1)][0]
+            raise InputError(f"network '{network.name}': its input is a spike train of 0 and 1, x holds {bad:g}")
+        return x.astype(bool)
     grid, steps = network.grids[INPUT], network.steps
     codes = grid.encode(x).astype(np.float64) - grid.zero_point
     if encode.coding == "poisson":
@@ -104,7 +113,7 @@ def encoded(network: Network, encode: L.Encode, x: np.ndarray, first: int, *, se
     drive = np.broadcast_to(codes[:, None] * L.POTENTIAL_UNIT, (len(x), steps, *codes.shape[1:]))
     membrane = Membrane(
         threshold=encode.threshold, initial=encode.initial_voltage, subtract=encode.reset == "subtract",
-        limits=(-L.VOLTAGE_MAX, L.VOLTAGE_MAX),
+        refractory=getattr(encode, "refractory", 1), limits=(-L.VOLTAGE_MAX, L.VOLTAGE_MAX),
     )  # fmt: skip
     return membrane.run(drive)[0]
 

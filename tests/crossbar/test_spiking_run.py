@@ -34,7 +34,20 @@ from neuroemu.devices import Generic, HermesPcm, Ideal
 from neuroemu.devices.base import ReadShares
 from neuroemu.energy import CostTable
 from neuroemu.errors import InputError, NeuroemuError, PlacementError
-from neuroemu.network import Add, Conv2d, Dense, Encode, Flatten, Grid, Lif, Network, relu, sequential
+from neuroemu.network import (
+    Add,
+    Concat,
+    Conv2d,
+    Dense,
+    Encode,
+    Flatten,
+    GlobalAveragePool,
+    Grid,
+    Lif,
+    Network,
+    relu,
+    sequential,
+)
 
 KINDS = (
     "core_read word_line_pulse adc_conversion adc_clip digital_accumulate neuron_update array_nanosiemens "
@@ -297,6 +310,42 @@ def test_digital_neurons_take_gains_and_offsets(rule):
     aged = chip(device=Generic(drift_exponent=0.02, t0=1.0), seconds=1e5, adc=Adc(bits=12))
     lost, held = (run(NET, replace(aged, compensation=r), X).outputs for r in (NoCompensation(), rule))
     assert np.abs(held - wanted).mean() < 0.3 * np.abs(lost - wanted).mean()
+
+
+def residual():
+    """An addition, a concatenation and a pool, in real numbers."""
+    rng = np.random.default_rng(6)
+
+    def conv(name, source, reads, size, **more):
+        weight = rng.normal(0.05, 0.5 / size, (4, reads, size, size))
+        return Conv2d(name=name, inputs=(source,), weight=weight, bias=rng.normal(0, 0.05, 4), **more)
+
+    layers = (
+        conv("c0", "input", 2, 3), relu(name="r0"), conv("c1", "r0", 4, 3, padding=1),
+        Add(name="add", inputs=("r0", "c1")), relu(name="r1"), Concat(name="both", inputs=("r1", "r0")), GlobalAveragePool(name="mean", keep_dims=False),
+        Dense(name="out", weight=rng.normal(0, 0.4, (3, 8))),
+    )  # fmt: skip
+    return Network(layers=layers, input_shape=(2, 6, 6))
+
+
+def test_additions_and_joins_are_those_of_the_core():
+    net = to_spiking(residual(), steps=10, samples=values(12), reset="subtract")
+    core = run(net, chips.LOIHI, X)
+    for neurons in (DigitalNeurons(), AnalogNeurons().ideal()):
+        np.testing.assert_array_equal(run(net, chip(neurons=neurons), X).outputs, core.outputs)
+
+
+def test_spike_trains_enter_as_they_are():
+    rng = np.random.default_rng(8)
+    first, *rest = to_spiking(trained(), steps=STEPS, samples=values(8)).layers
+    net = Network(layers=(Encode(name=first.name, coding="spikes"), *rest), input_shape=(STEPS, 2, 6, 6), steps=STEPS,
+                  grids={"input": Grid(1.0, -128)})  # fmt: skip
+    x = (rng.random((5, STEPS, 2, 6, 6)) < 0.4).astype(np.float32)
+    found = run(net, chip(), x)
+    np.testing.assert_array_equal(found.outputs, run(net, chips.LOIHI, x).outputs)
+    assert (first.name, "neuron_update") not in found.counts
+    with pytest.raises(InputError, match="spike train of 0 and 1"):
+        run(net, chip(), x / 2)
 
 
 def test_layers_that_add_up_in_one_neuron():
