@@ -322,7 +322,8 @@ def residual():
 
     layers = (
         conv("c0", "input", 2, 3), relu(name="r0"), conv("c1", "r0", 4, 3, padding=1),
-        Add(name="add", inputs=("r0", "c1")), relu(name="r1"), Concat(name="both", inputs=("r1", "r0")), GlobalAveragePool(name="mean", keep_dims=False),
+        Add(name="add", inputs=("r0", "c1")), relu(name="r1"),
+        Concat(name="both", inputs=("r1", "r0")), GlobalAveragePool(name="mean", keep_dims=False),
         Dense(name="out", weight=rng.normal(0, 0.4, (3, 8))),
     )  # fmt: skip
     return Network(layers=layers, input_shape=(2, 6, 6))
