@@ -86,7 +86,7 @@ class CrossbarChip(Chip):
         time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
-        session_seconds) shares.
+        session_seconds) shares. With spikes, fresh noise is drawn for each step and slow noise for a presentation.
     wires : Wires or None
         Resistance of the wires of every array, and of its drivers and sense amplifiers; None: none. Each array, G+ and
         G- alike, is a circuit as large as what the tile holds of its layer, next to the drivers and the amplifiers.
@@ -96,7 +96,7 @@ class CrossbarChip(Chip):
         where the wires cost nothing.
     neurons : Neurons
         What stands at the end of the columns when a spiking network runs: `DigitalNeurons()` behind the converters, or
-        `AnalogNeurons()` in their place. Spikes drive word lines with pulses of the full `v_read`; no DAC is used.
+        `AnalogNeurons()` in their place. Spikes are pulses of exactly `v_read`: no DAC and none of its errors.
     arithmetic : {"float32", "float64"}
         Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
         weights and seed give the same bits on every machine; it takes about twice the time.

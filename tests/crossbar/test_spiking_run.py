@@ -30,7 +30,7 @@ from neuroemu.crossbar import (
     program,
 )
 from neuroemu.crossbar.engine import LayerEngine
-from neuroemu.devices import Generic, HermesPcm, Ideal
+from neuroemu.devices import CubicCell, Generic, HermesPcm, Ideal
 from neuroemu.devices.base import ReadShares
 from neuroemu.energy import CostTable
 from neuroemu.errors import InputError, NeuroemuError, PlacementError
@@ -310,6 +310,28 @@ def test_digital_neurons_take_gains_and_offsets(rule):
     aged = chip(device=Generic(drift_exponent=0.02, t0=1.0), seconds=1e5, adc=Adc(bits=12))
     lost, held = (run(NET, replace(aged, compensation=r), X).outputs for r in (NoCompensation(), rule))
     assert np.abs(held - wanted).mean() < 0.3 * np.abs(lost - wanted).mean()
+
+
+def test_pulses_of_one_height_see_one_point_of_a_curve():
+    """Cells that are not ohmic conduct all alike at the full read voltage: a gain brings every spike back."""
+    curved = chip(device=CubicCell(Ideal(), third=-0.9), dac=Dac(v_read=0.5), compensation=TileGain())
+    wanted = run(NET, chips.LOIHI, X).outputs
+    for neurons in (DigitalNeurons(), AnalogNeurons().ideal()):
+        np.testing.assert_allclose(run(NET, replace(curved, neurons=neurons), X).outputs, wanted, rtol=1e-5, atol=1e-5)
+    bare = run(NET, replace(curved, compensation=NoCompensation()), X).outputs
+    assert not np.allclose(bare, wanted, rtol=0.05)
+
+
+def test_cells_of_single_bits_count_the_same_pulses(monkeypatch):
+    from neuroemu.crossbar.binary import BinaryPart
+
+    used, read = [], BinaryPart.read
+    monkeypatch.setattr(BinaryPart, "read", lambda *given: used.append(1) or read(*given))
+    pulses = by_hand(NET, X)["conv"].sum(axis=(0, 1, 2))
+    machine = chip(mapping=BitSliced(1), adc=Adc(bits=12))
+    sites = [site for site in place(NET, machine).sites if site.layer == "conv"]
+    found = run(NET, machine, X).counts["conv", "word_line_pulse"]
+    assert used and found == sum(int(pulses[slice(*site.rows)].sum()) for site in sites)
 
 
 def residual():
