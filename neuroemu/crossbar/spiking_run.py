@@ -27,7 +27,7 @@ from .converters import IdealDac
 from .counting import clipped_shares, lost_in_wires, notes_of, warnings_of
 from .describing import rosy
 from .inputs import BitSerial, PulseWidth
-from .neurons import AnalogNeurons, DigitalNeurons, Fed
+from .neurons import AnalogNeurons, DigitalNeurons, Fed, Neurons
 from .sampling import share_of, spread
 from .spiking_counts import counts_of, seconds_of_step, shares_at_limits, spiking_rosy, spiking_warnings
 from .spiking_graph import check_graph, depth_of, exact_sums, rows_of, run_spikes
@@ -77,58 +77,88 @@ class Activity:
             counted[name] = counted.get(name, 0) + amount
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Trial:
+    """One programmed chip while it runs."""
+
+    network: Network
+    engines: dict
+    neurons: Neurons
+    fed: dict[str, Fed]
+    conductances: dict[str, np.ndarray]  # of each row of each layer, siemens; empty where they do not count
+    seed: int
+    number: int
+    activity: Activity = field(default_factory=Activity)
+
+    def run(self, x: np.ndarray, first: int) -> dict[str, np.ndarray]:
+        """Outputs of some inputs, whose first has number `first`."""
+        keys = {"multiply": self._multiply, "fire": self._fire, "seen": self._seen}
+        outputs = run_spikes(self.network, x, first, **keys, seed=self.seed, trial=self.number)
+        return {self.network.output: outputs}
+
+    def _multiply(self, layer, spikes, first):
+        rows, engine = rows_of(layer, spikes), self.engines[layer.name]
+        if layer.name in self.conductances:
+            driven = engine.layout.driven(rows.sum(axis=(0, 1, 2), dtype=np.float64))
+            self.activity.add("charge", layer.name, float(driven @ self.conductances[layer.name]))
+        return _sums(engine, rows, first)
+
+    def _fire(self, lif, sums, first):
+        out, saturated = self.neurons.fire(lif, sums, first, self.fed[lif.name])
+        self.activity.add("saturated", lif.name, saturated)
+        return out
+
+    def _seen(self, layer, spikes):
+        self.activity.add("spikes", layer.name, int(np.count_nonzero(spikes)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What is left of a trial when its chip is gone."""
+
+    activity: Activity
+    counts: Counts
+    clipped: dict[str, float]  # share of the conversions, by layer
+
+
 def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, threads, progress) -> Execution:
     """As `CrossbarChip.read`, for a spiking network. `made(trial)` is the (seed, trial) that a chip was made with."""
     chip = driven_by_spikes(chip)
-    neurons, step = chip.neurons, seconds_of_step(chip, network, sites)
-    volts = volts_of(chip, network)
-    outputs, counts, clips, acts = [], [], [], []
-    for trial in range(trials):
-        built, activity = engines(trial), Activity()
-        fed = _fed(network, volts, step, seed=seed, trial=trial, made=made(trial))
-        rows_conduct = _row_conductances(chip, network, built) if isinstance(neurons, AnalogNeurons) else {}
+    step, volts = seconds_of_step(chip, network, sites), volts_of(chip, network)
+    batch = max(1, min(ops.images_at_once(network) // network.steps, -(-len(x) // threads)))
+    outputs, told = [], []
+    for number in range(trials):
+        built = engines(number)
+        trial = _Trial(
+            network=network, engines=built, neurons=chip.neurons, seed=seed, number=number,
+            fed=_fed(network, volts, step, seed=seed, trial=number, made=made(number)),
+            conductances=_row_conductances(chip, network, built) if volts else {},
+        )  # fmt: skip
 
-        def multiply(layer, spikes, first, built=built, activity=activity, conduct=rows_conduct):
-            rows = rows_of(layer, spikes)
-            if layer.name in conduct:
-                driven = rows.sum(axis=(0, 1, 2), dtype=np.float64)
-                activity.add("charge", layer.name, float(built[layer.name].layout.driven(driven) @ conduct[layer.name]))
-            return _sums(built[layer.name], rows, first)
+        def report(what, done, total, number=number):
+            progress(f"{network.name} on {chip.name}", number * total + done, trials * total)
 
-        def fire(lif, sums, first, activity=activity, fed=fed):
-            out, saturated = neurons.fire(lif, sums, first, fed[lif.name])
-            activity.add("saturated", lif.name, saturated)
-            return out
+        outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
+        counts = counts_of(chip, network, built, sites, trial.activity, len(x))
+        told.append(_Told(trial.activity, counts, clipped_shares(built, sites)))
+    return _execution(chip, network, np.stack(outputs), told, built, volts, step)
 
-        def seen(layer, spikes, activity=activity):
-            activity.add("spikes", layer.name, int(np.count_nonzero(spikes)))
 
-        def run_part(part, first, trial=trial, multiply=multiply, fire=fire, seen=seen):
-            keys = {"seed": seed, "trial": trial}
-            return {network.output: run_spikes(network, part, first, multiply=multiply, fire=fire, seen=seen, **keys)}
-
-        def report(what, done, total, trial=trial):
-            progress(f"{network.name} on {chip.name}", trial * total + done, trials * total)
-
-        batch = max(1, min(ops.images_at_once(network) // network.steps, -(-len(x) // threads)))
-        outputs.append(in_batches(run_part, network, x, (), report, batch, threads))
-        counts.append(counts_of(chip, network, built, sites, activity, len(x)))
-        clips.append(clipped_shares(built, sites))
-        acts.append(activity)
+def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float) -> Execution:
+    """What all trials together yield; `outputs` are (trials, B, K), `engines` those of the last trial."""
+    images = outputs.shape[1]
+    activities, clips = [one.activity for one in told], [one.clipped for one in told]
     return Execution(
-        outputs=np.stack(outputs),
-        counts=Counts.mean(counts),
+        outputs=outputs,
+        counts=Counts.mean(one.counts for one in told),
         latency=step * (network.steps + depth_of(network)),
         interval=step * network.steps,
-        traces=_traces(chip, network, clips, acts, built, volts, len(x)),
+        traces=_traces(chip, network, clips, activities, engines, volts, images),
         warnings=(
-            *warnings_of(clips), *lost_in_wires(built), *spiking_warnings(network, acts, len(x)),
-            *rosy(chip, network, built), *spiking_rosy(chip),
+            *warnings_of(clips), *lost_in_wires(engines), *spiking_warnings(network, activities, images),
+            *rosy(chip, network, engines), *spiking_rosy(chip),
         ),
-        notes=(
-            f"{chip.seconds:g} s after programming, compensation {chip.compensation}",
-            *_notes(chip, network, step),
-        ),
+        notes=(f"{chip.seconds:g} s after programming, compensation {chip.compensation}", *_notes(chip, network, step)),
     )  # fmt: skip
 
 
