@@ -1,6 +1,7 @@
 """Presets: published machines as data. Vary one with `dataclasses.replace(HERMES, adc=Adc(bits=6))`."""
 
 from .a100 import A100
+from .analog_neurons import PCM_NEURONS, RERAM_NEURONS
 from .hermes import HERMES, HERMES_4PHASE
 from .ibm34 import IBM34
 from .isaac import ISAAC
@@ -17,6 +18,8 @@ ALL = {
     "IBM34": IBM34,
     "ISAAC": ISAAC,
     "NEURRAM": NEURRAM,
+    "PCM_NEURONS": PCM_NEURONS,
+    "RERAM_NEURONS": RERAM_NEURONS,
     "PUMA": PUMA,
     "LOIHI": LOIHI,
     "LOIHI2": LOIHI2,
@@ -35,7 +38,9 @@ __all__ = [
     "LOIHI",
     "LOIHI2",
     "NEURRAM",
+    "PCM_NEURONS",
     "PUMA",
+    "RERAM_NEURONS",
     "TPU_V1",
     "XEON_E5_2699V3",
 ]
