@@ -21,7 +21,7 @@ from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .ir_drop import IrDrop, ir_drop
 from .kinds import AdcKind, Measured, Uniform
 from .oracle import read_per_device
-from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, OccupiedRows, RowOrder
 from .oscillator import Cco
 from .passive import ReadMargin, Selection, read_margin, select
 from .programmed import ProgrammedChip, load_programmed, program
@@ -67,6 +67,7 @@ __all__ = [
     "MseRange",
     "NoCompensation",
     "NoiseBudget",
+    "OccupiedRows",
     "OffsetColumn",
     "Ohmic",
     "PercentileRange",
