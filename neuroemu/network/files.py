@@ -175,6 +175,8 @@ def _plain(value, arrays):
             "bits": value.bits,
             "axis": value.axis,
         }
+        if value.factors is not None:
+            grid |= {"group": value.group, "factors": _plain(value.factors, arrays)}
         return {"grid": grid}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"

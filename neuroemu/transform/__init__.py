@@ -1,23 +1,43 @@
 """Network in, Network out: fold, equalize, quantize, prune, to_spiking, to_sigma_delta. Pure, nothing in place."""
 
 from .calibration import Entropy, MinMax, Mse, Percentile
+from .criteria import Contribution, Magnitude
 from .equalize import Pair, equalize, layer_pairs
 from .fold import fold
 from .graded import to_graded
 from .prune import prune
 from .quantize import calibrate, quantize
 from .sigma_delta import to_sigma_delta
+from .freed import freed
+from .prune import prune
+from .quantize import calibrate, quantize
+from .reconstruct import LeastSquares
+from .rounding import AdaRound, Gptq, Nearest
 from .spiking import to_spiking
+from .structures import Blocks, Channels, Rows, Weights
+from .weights import Groups
 
 __all__ = [
+    "AdaRound",
+    "Blocks",
+    "Channels",
+    "Contribution",
     "Entropy",
+    "Gptq",
+    "Groups",
+    "LeastSquares",
+    "Magnitude",
     "MinMax",
     "Mse",
+    "Nearest",
     "Pair",
     "Percentile",
+    "Rows",
+    "Weights",
     "calibrate",
     "equalize",
     "fold",
+    "freed",
     "layer_pairs",
     "prune",
     "quantize",
