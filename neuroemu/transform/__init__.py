@@ -4,15 +4,13 @@ from .calibration import Entropy, MinMax, Mse, Percentile
 from .criteria import Contribution, Magnitude
 from .equalize import Pair, equalize, layer_pairs
 from .fold import fold
-from .graded import to_graded
-from .prune import prune
-from .quantize import calibrate, quantize
-from .sigma_delta import to_sigma_delta
 from .freed import freed
+from .graded import to_graded
 from .prune import prune
 from .quantize import calibrate, quantize
 from .reconstruct import LeastSquares
 from .rounding import AdaRound, Gptq, Nearest
+from .sigma_delta import to_sigma_delta
 from .spiking import to_spiking
 from .structures import Blocks, Channels, Rows, Weights
 from .weights import Groups
