@@ -8,6 +8,7 @@ from .loihi import LOIHI
 from .neurram import NEURRAM
 from .puma import PUMA
 from .tpu_v1 import TPU_V1
+from .truenorth import TRUENORTH
 from .xeon import XEON_E5_2699V3
 
 ALL = {
@@ -18,6 +19,7 @@ ALL = {
     "NEURRAM": NEURRAM,
     "PUMA": PUMA,
     "LOIHI": LOIHI,
+    "TRUENORTH": TRUENORTH,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
@@ -34,5 +36,6 @@ __all__ = [
     "NEURRAM",
     "PUMA",
     "TPU_V1",
+    "TRUENORTH",
     "XEON_E5_2699V3",
 ]

@@ -2,6 +2,7 @@
 
 from . import neuron_steps, neurons
 from .files import load, save
+from .firing import Fire
 from .floating import run_float
 from .graph import Network, sequential
 from .grids import Grid
@@ -38,6 +39,7 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Encode",
+    "Fire",
     "Flatten",
     "GlobalAveragePool",
     "Grid",

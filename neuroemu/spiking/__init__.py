@@ -5,6 +5,7 @@ from .chip import SpikingChip
 from .cores import CoreLimits
 from .meter import Seconds
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
+from .truenorth_chip import TrueNorthChip
 
 __all__ = [
     "BRIAN2LOIHI",
@@ -15,6 +16,7 @@ __all__ = [
     "NeuronParameters",
     "Seconds",
     "SpikingChip",
+    "TrueNorthChip",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
