@@ -23,10 +23,12 @@ from .transform import (
     calibrate,
     equalize,
     fold,
+    group_channels,
     layer_pairs,
     prune,
     quantize,
     to_spiking,
+    to_truenorth,
 )
 from .versions import show_versions
 
@@ -53,6 +55,7 @@ __all__ = [
     "equalize",
     "errors",
     "fold",
+    "group_channels",
     "layer_pairs",
     "load",
     "network",
@@ -69,6 +72,7 @@ __all__ = [
     "spiking",
     "sweep",
     "to_spiking",
+    "to_truenorth",
     "validation",
 ]
 
