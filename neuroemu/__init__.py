@@ -47,12 +47,14 @@ from .transform import (
     equalize,
     fold,
     freed,
+    group_channels,
     layer_pairs,
     prune,
     quantize,
     to_graded,
     to_sigma_delta,
     to_spiking,
+    to_truenorth,
 )
 from .versions import show_versions
 
@@ -105,6 +107,7 @@ __all__ = [
     "fold",
     "freed",
     "from_torch",
+    "group_channels",
     "layer_pairs",
     "load",
     "measure_baseline",
@@ -126,6 +129,7 @@ __all__ = [
     "to_integer_core",
     "to_sigma_delta",
     "to_spiking",
+    "to_truenorth",
     "unfair",
     "validation",
 ]

@@ -10,6 +10,7 @@ from .loihi2 import LOIHI2
 from .neurram import NEURRAM
 from .puma import PUMA
 from .tpu_v1 import TPU_V1
+from .truenorth import TRUENORTH
 from .xeon import XEON_E5_2699V3
 
 ALL = {
@@ -23,6 +24,7 @@ ALL = {
     "PUMA": PUMA,
     "LOIHI": LOIHI,
     "LOIHI2": LOIHI2,
+    "TRUENORTH": TRUENORTH,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
@@ -42,5 +44,6 @@ __all__ = [
     "PUMA",
     "RERAM_NEURONS",
     "TPU_V1",
+    "TRUENORTH",
     "XEON_E5_2699V3",
 ]
