@@ -5,6 +5,7 @@ again with right checksums, their JSON header gets values of other kinds, and HD
 changes would seldom pass a checksum.
 """
 
+import contextlib
 import io
 import json
 import random
@@ -31,6 +32,11 @@ def mutate(seed: bytes, others: list[bytes], rng: random.Random) -> bytes:
             return _hdf5(seed, rng)
         except Exception:  # the library that writes it refuses; blind changes then
             pass
+    if seed[8:9] == b"{" and rng.random() < 0.6:  # safetensors: the length of a JSON text, and the text
+        size = int.from_bytes(seed[:8], "little")
+        with contextlib.suppress(ValueError):
+            text = _json(seed[8 : 8 + size], rng)
+            return len(text).to_bytes(8, "little") + text + seed[8 + size :]
     return raw(seed, others, rng)
 
 
@@ -83,6 +89,10 @@ def _archive(seed: bytes, others, rng) -> bytes:
         members[at] = (rng.choice(("../x.npy", "\u202e.npy", "header.npy", "a" * 3000)), content)
     elif name == "header.npy" and way < 0.85:
         members[at] = (name, _header(content, rng))
+    elif name.endswith(".json") and way < 0.85:
+        members[at] = (name, _json(content, rng))
+    elif name.endswith(".h5"):
+        members[at] = (name, mutate(content, others, rng))
     elif way < 0.93:
         members[at] = (name, _described(content, rng))
     else:
@@ -102,7 +112,14 @@ def _npy(text: bytes, described: bytes) -> bytes:
 def _header(content: bytes, rng) -> bytes:
     """The JSON header with one value changed."""
     (length,) = struct.unpack_from("<H", content, 8)
-    header = json.loads(content[10 + length :])
+    text = _json(content[10 + length :], rng)
+    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()
+    return _npy(text, described)
+
+
+def _json(content: bytes, rng) -> bytes:
+    """A JSON text with one value changed, or two."""
+    header = json.loads(content)
     for _ in range(rng.choice((1, 1, 2))):
         places = list(_places(header))
         parent, key = rng.choice(places)
@@ -113,9 +130,7 @@ def _header(content: bytes, rng) -> bytes:
             del parent[key]
         else:
             parent[key] = rng.choice(HOSTILE)
-    text = json.dumps(header).encode()
-    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()
-    return _npy(text, described)
+    return json.dumps(header).encode()
 
 
 def _described(content: bytes, rng) -> bytes:
@@ -153,6 +168,12 @@ def _hdf5(seed: bytes, rng) -> bytes:
     with h5py.File(buffer, "r+") as file:
         names: list[str] = []
         file.visit(names.append)
+        texts = [(at, key) for at in ("/", *names) for key, text in file[at].attrs.items() if str(text)[:1] == "{"]
+        if texts and rng.random() < 0.6:  # Keras keeps its layers as JSON
+            at, key = rng.choice(texts)
+            file[at].attrs[key] = _json(str(file[at].attrs[key]).encode(), rng).decode()
+            file.flush()
+            return buffer.getvalue()
         name = rng.choice(names)
         parent, leaf = file[name].parent, name.rsplit("/", 1)[-1]
         way = rng.randrange(9)

@@ -245,6 +245,19 @@ TARGETS = {
 }
 
 
+OTHERS = {  # readers whose seeds are the goldens of their tests, where those are there
+    "keras": (".keras", ("keras_sequential.keras", "keras_operations.keras"), _load),
+    "keras5": (".h5", ("keras_sequential.h5", "keras_operations.h5"), _load),
+    "weights": (".h5", ("keras_sequential.weights.h5",), lambda path: _ne().network.read_arrays(path)),
+    "safetensors": (".safetensors", ("flax_cnn.safetensors",), lambda path: _ne().network.read_arrays(path)),
+    "msgpack": (".msgpack", ("flax_cnn.msgpack",), lambda path: _ne().network.read_arrays(path)),
+}
+for _name, (_ending, _files_of, _read) in OTHERS.items():
+    if all((HERE / "golden" / file).exists() for file in _files_of):
+        _seeds_of = functools.partial(lambda files: [(HERE / "golden" / f).read_bytes() for f in files], _files_of)
+        TARGETS[_name] = Target(_ending, _seeds_of, _read)
+
+
 def _save_arrays(path):
     from neuroemu import datasets
 
