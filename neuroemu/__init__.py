@@ -11,11 +11,21 @@ __version__ = "0.1.0"
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
+from .conversion import ConversionReport, LayerConversion, conversion_report
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
-from .network import Network, load, run_float, run_integer, run_spiking, save
+from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
+from .spiking import (
+    StopWhenSure,
+    calibrate_stop,
+    check_range,
+    check_shift,
+    core_report,
+    steps_curve,
+    to_integer_core,
+)
 from .sweeps import Sweep, sweep
 from .transform import (
     Entropy,
@@ -28,6 +38,8 @@ from .transform import (
     layer_pairs,
     prune,
     quantize,
+    to_graded,
+    to_sigma_delta,
     to_spiking,
 )
 from .versions import show_versions
@@ -35,7 +47,9 @@ from .versions import show_versions
 __all__ = [
     "BreakEven",
     "Comparison",
+    "ConversionReport",
     "Entropy",
+    "LayerConversion",
     "Measured",
     "MinMax",
     "Mse",
@@ -43,15 +57,21 @@ __all__ = [
     "Percentile",
     "Placement",
     "Result",
+    "StopWhenSure",
     "Sweep",
     "Unfair",
     "ageing",
     "break_even",
     "calibrate",
+    "calibrate_stop",
+    "check_range",
+    "check_shift",
     "chip_yield",
     "chips",
     "compare",
     "components",
+    "conversion_report",
+    "core_report",
     "crossbar",
     "crosswalk",
     "datasets",
@@ -60,6 +80,7 @@ __all__ = [
     "equalize",
     "errors",
     "fold",
+    "from_torch",
     "layer_pairs",
     "load",
     "measure_baseline",
@@ -75,7 +96,11 @@ __all__ = [
     "save",
     "show_versions",
     "spiking",
+    "steps_curve",
     "sweep",
+    "to_graded",
+    "to_integer_core",
+    "to_sigma_delta",
     "to_spiking",
     "unfair",
     "validation",

@@ -90,8 +90,9 @@ class Sweep:
                 else f"+-{50 * (float(row['chips_high']) - float(row['chips_low'])):.2f}"
             )
             accuracy = "-" if row["accuracy"] in (None, "") else f"{100 * float(row['accuracy']):.2f} %"
-            energy, latency = float(row["energy_per_inference_J"]), float(row["latency_s"])
-            table.append((str(row[self.name]), accuracy, spread, f"{energy:.3g} J", f"{latency:.3g} s"))
+            known = row["energy_per_inference_J"] not in (None, "")
+            energy = f"{float(row['energy_per_inference_J']):.3g} J" if known else "unknown"
+            table.append((str(row[self.name]), accuracy, spread, energy, f"{float(row['latency_s']):.3g} s"))
         return aligned(table)
 
 

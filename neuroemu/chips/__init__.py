@@ -5,6 +5,7 @@ from .hermes import HERMES, HERMES_4PHASE
 from .ibm34 import IBM34
 from .isaac import ISAAC
 from .loihi import LOIHI
+from .loihi2 import LOIHI2
 from .neurram import NEURRAM
 from .puma import PUMA
 from .tpu_v1 import TPU_V1
@@ -18,6 +19,7 @@ ALL = {
     "NEURRAM": NEURRAM,
     "PUMA": PUMA,
     "LOIHI": LOIHI,
+    "LOIHI2": LOIHI2,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
@@ -31,6 +33,7 @@ __all__ = [
     "IBM34",
     "ISAAC",
     "LOIHI",
+    "LOIHI2",
     "NEURRAM",
     "PUMA",
     "TPU_V1",

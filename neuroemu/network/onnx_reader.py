@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import FileFormatError, NeuroemuError, UnsupportedError
 from . import _onnx_layers, _onnx_quantized, _onnx_shapes  # noqa: F401  they register the handlers
 from ._build import Value, in_file
-from ._onnx_file import Node, load
+from ._onnx_file import Graph, Node, load
 from ._onnx_fold import Constant, fold
 from ._onnx_scope import HANDLERS, Scope
 from .graph import Network
@@ -42,13 +42,13 @@ def read_onnx(path: str | Path, *, name: str | None = None) -> Network:
     path = Path(path)
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-            return _network(path, name or path.stem)
+            return network_of(load(path), name or path.stem)
     except NeuroemuError as error:
         raise in_file(path, error) from None
 
 
-def _network(path: Path, name: str) -> Network:
-    graph = load(path)
+def network_of(graph: Graph, name: str) -> Network:
+    """The network of a graph in ONNX's terms, wherever it comes from."""
     scope = Scope(graph, name)
     scope.folded = -sum(constant.array.nbytes for constant in scope.constants.values())
     for node in graph.nodes:

@@ -6,6 +6,7 @@ from math import prod
 from ..errors import InputError, UnsupportedError
 from . import layers as L
 from . import neurons as N
+from .graded import Delta, Programmed
 
 Shape = tuple[int, ...]
 
@@ -112,8 +113,17 @@ def _(layer: N.Neuron, shape):
 
 @_shape.register(L.Clip)
 @_shape.register(L.Softmax)
+@_shape.register(Delta)
 def _(layer, shape):
     return shape
+
+
+@_shape.register
+def _(layer: Programmed, shape):
+    ports = layer.program.PORTS
+    if not shape or shape[0] % ports:
+        raise InputError(f"{_who(layer)}: its program has {ports} ports, which {shape} does not divide into")
+    return (shape[0] // ports, *shape[1:])
 
 
 @_shape.register
