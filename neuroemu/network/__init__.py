@@ -3,6 +3,7 @@
 from . import neuron_steps, neurons, programs, spiking_programs
 from .arrays import read_arrays
 from .files import load, save
+from .firing import Fire
 from .floating import run_float
 from .graded import Delta, Programmed
 from .graph import Network, sequential
@@ -43,6 +44,7 @@ __all__ = [
     "Delta",
     "Dense",
     "Encode",
+    "Fire",
     "Flatten",
     "GlobalAveragePool",
     "Grid",

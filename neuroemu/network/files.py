@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _archive
 from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
+from . import firing as F
 from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
@@ -31,7 +32,7 @@ VERSION = 1
 _ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
 LAYERS = {
     kind.__name__: kind
-    for kind in (*vars(L).values(), *vars(N).values(), Delta)
+    for kind in (*vars(L).values(), *vars(N).values(), Delta, F.Fire)
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
@@ -175,6 +176,8 @@ def _plain(value, arrays):
             "bits": value.bits,
             "axis": value.axis,
         }
+        if value.factors is not None:
+            grid |= {"group": value.group, "factors": _plain(value.factors, arrays)}
         return {"grid": grid}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"

@@ -19,6 +19,7 @@ from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
+from .truenorth_chip import TrueNorthChip
 
 __all__ = [
     "BRIAN2LOIHI",
@@ -50,6 +51,7 @@ __all__ = [
     "StopWhenSure",
     "Stopped",
     "Synapses",
+    "TrueNorthChip",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
