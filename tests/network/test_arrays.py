@@ -301,5 +301,13 @@ def test_files_of_torch_are_refused_for_their_pickle(tmp_path):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("w/data.pkl", b"cos\nsystem\n(S'true'\ntR.")
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(UnsupportedError, match=r"pickled objects.*safetensors\.torch\.save_file"):
-        read_arrays(path)
+    for read in (read_arrays, ne.load):
+        with pytest.raises(UnsupportedError, match=r"pickled objects.*safetensors\.torch\.save_file"):
+            read(path)
+
+
+def test_load_says_where_arrays_and_modules_go():
+    with pytest.raises(UnsupportedError, match=r"arrays without layers; use network\.read_arrays"):
+        ne.load(GOLDEN / "flax_cnn.safetensors")
+    with pytest.raises(ArgumentTypeError, match="a PyTorch module goes to from_torch"):
+        ne.load(DENSE)
