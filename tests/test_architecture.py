@@ -27,7 +27,7 @@ ALLOWED = {
     "devices": BASE,
     "chip": BASE | {"network", "energy"},
     "crossbar": BASE | {"network", "energy", "chip", "devices", "_counts"},
-    "spiking": BASE | {"network", "energy", "chip"},
+    "spiking": BASE | {"network", "energy", "chip", "_counts"},
     "digital": BASE | {"network", "energy", "chip"},
     "chips": BASE | {"crossbar", "spiking", "digital", "devices", "energy"},
     "components": BASE | {"energy"},
@@ -43,6 +43,8 @@ ALLOWED = {
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
     "ageing": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
+    "conversion": BASE | {"network", "transform", "spiking", "conversion_layers", "_counts"},
+    "conversion_layers": BASE | {"network", "transform", "spiking"},
     "plot": {"errors", "_files", "result", "sweeps"},
 }
 

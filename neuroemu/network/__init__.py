@@ -1,9 +1,11 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
-from . import neuron_steps, neurons
+from . import neuron_steps, neurons, programs, spiking_programs
 from .arrays import read_arrays
 from .files import load, save
+from .firing import Fire
 from .floating import run_float
+from .graded import Delta, Programmed
 from .graph import Network, sequential
 from .grids import Grid
 from .integer import run_integer
@@ -39,14 +41,17 @@ __all__ = [
     "Clip",
     "Concat",
     "Conv2d",
+    "Delta",
     "Dense",
     "Encode",
+    "Fire",
     "Flatten",
     "GlobalAveragePool",
     "Grid",
     "Lif",
     "MaxPool2d",
     "Network",
+    "Programmed",
     "Reshape",
     "Scale",
     "Softmax",
@@ -56,6 +61,7 @@ __all__ = [
     "load",
     "neuron_steps",
     "neurons",
+    "programs",
     "read_arrays",
     "relu",
     "relu6",
@@ -64,5 +70,6 @@ __all__ = [
     "run_spiking",
     "save",
     "sequential",
+    "spiking_programs",
     "with_weights",
 ]

@@ -16,11 +16,13 @@ import numpy as np
 
 from .. import _archive
 from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
+from . import firing as F
 from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
 from ._keras_file import is_keras
 from .arrays import refuse_pickle
+from .graded import Delta, Programmed
 from .graph import Network
 from .grids import Grid
 from .safetensors_reader import is_safetensors
@@ -32,7 +34,7 @@ VERSION = 1
 _ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
 LAYERS = {
     kind.__name__: kind
-    for kind in (*vars(L).values(), *vars(N).values())
+    for kind in (*vars(L).values(), *vars(N).values(), Delta, F.Fire)
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
@@ -164,6 +166,10 @@ def _packed(network: Network) -> bytes:
 
 def _described(layer: L.Layer, arrays) -> dict:
     """A layer as JSON; its arrays go to `arrays`."""
+    if isinstance(layer, Programmed):
+        raise UnsupportedError(
+            f"save: Programmed '{layer.name}' holds a program, which files do not; save the network it was made from"
+        )
     return {"type": type(layer).__name__} | {f.name: _plain(getattr(layer, f.name), arrays) for f in fields(layer)}
 
 
@@ -176,6 +182,8 @@ def _plain(value, arrays):
             "bits": value.bits,
             "axis": value.axis,
         }
+        if value.factors is not None:
+            grid |= {"group": value.group, "factors": _plain(value.factors, arrays)}
         return {"grid": grid}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"
