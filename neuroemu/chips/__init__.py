@@ -6,9 +6,11 @@ from .hermes import HERMES, HERMES_4PHASE
 from .ibm34 import IBM34
 from .isaac import ISAAC
 from .loihi import LOIHI
+from .loihi2 import LOIHI2
 from .neurram import NEURRAM
 from .puma import PUMA
 from .tpu_v1 import TPU_V1
+from .truenorth import TRUENORTH
 from .xeon import XEON_E5_2699V3
 
 ALL = {
@@ -21,6 +23,8 @@ ALL = {
     "RERAM_NEURONS": RERAM_NEURONS,
     "PUMA": PUMA,
     "LOIHI": LOIHI,
+    "LOIHI2": LOIHI2,
+    "TRUENORTH": TRUENORTH,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
@@ -34,10 +38,12 @@ __all__ = [
     "IBM34",
     "ISAAC",
     "LOIHI",
+    "LOIHI2",
     "NEURRAM",
     "PCM_NEURONS",
     "PUMA",
     "RERAM_NEURONS",
     "TPU_V1",
+    "TRUENORTH",
     "XEON_E5_2699V3",
 ]

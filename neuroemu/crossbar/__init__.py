@@ -22,7 +22,7 @@ from .ir_drop import IrDrop, ir_drop
 from .kinds import AdcKind, Measured, Uniform
 from .neurons import AnalogNeurons, DigitalNeurons, Neurons
 from .oracle import read_per_device
-from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, OccupiedRows, RowOrder
 from .oscillator import Cco
 from .passive import ReadMargin, Selection, read_margin, select
 from .programmed import ProgrammedChip, load_programmed, program
@@ -71,6 +71,7 @@ __all__ = [
     "Neurons",
     "NoCompensation",
     "NoiseBudget",
+    "OccupiedRows",
     "OffsetColumn",
     "Ohmic",
     "PercentileRange",
