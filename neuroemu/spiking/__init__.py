@@ -11,6 +11,7 @@ from .graded_cores import GradedLimits
 from .graded_record import PopulationCounts
 from .graded_run import GradedRun
 from .meter import Seconds
+from .placers import FewestHops, Placer, RowByRow
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
 from .program_run import LoihiRun, run_loihi
 from .ranges import RangeCheck, check_range
@@ -18,6 +19,7 @@ from .shifting import ShiftCheck, check_shift
 from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
+from .traffic import Links, spike_counts
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 from .truenorth_chip import TrueNorthChip
 
@@ -32,17 +34,21 @@ __all__ = [
     "CoreLimits",
     "CoreReport",
     "Dendrite",
+    "FewestHops",
     "GradedChip",
     "GradedLimits",
     "GradedRun",
     "InputAxons",
+    "Links",
     "LoihiCore",
     "LoihiProgram",
     "LoihiRun",
     "NeuronParameters",
     "Noise",
+    "Placer",
     "PopulationCounts",
     "RangeCheck",
+    "RowByRow",
     "Seconds",
     "SharedKernel",
     "ShiftCheck",
@@ -66,6 +72,7 @@ __all__ = [
     "run_loihi",
     "run_truenorth",
     "spike_agreement",
+    "spike_counts",
     "steps_curve",
     "to_integer_core",
 ]

@@ -1,4 +1,4 @@
-"""Cores: which neurons go to which core, under every limit of a core at once, and where the cores lie on the mesh.
+"""Cores: which neurons go to which core, under every limit of a core at once.
 
 A population is cut into contiguous ranges of neurons, each as long as the limits of a core allow. Populations are cut
 from the last to the first: output axons depend on where the targets lie; where populations reach back, the cutting is
@@ -16,7 +16,7 @@ from ..errors import PlacementError
 from .memory import destinations, projected, synapses_into
 from .populations import Population
 
-__all__ = ["Core", "CoreLimits", "allocate", "destinations", "mesh_position", "packed", "projected", "synapses_into"]
+__all__ = ["Core", "CoreLimits", "allocate", "destinations", "packed", "projected", "synapses_into"]
 
 SHORT_DELAY = 8  # steps of delay that all compartments of a core can have (Davies 2018)
 ROUNDS = 20  # of cutting populations that reach back
@@ -219,9 +219,3 @@ def _too_big(population, core, limits, who) -> PlacementError:
         f"{who}: one neuron of layer '{population.name}' takes {share:.1f} times a core's {name}; "
         f"{REMEDIES.get(name, DEFAULT_REMEDY)}"
     )
-
-
-def mesh_position(core: int, cores_per_tile: int, width: int) -> tuple[int, int]:
-    """(x, y) of the tile of a core; tiles are filled row by row."""
-    tile = core // cores_per_tile
-    return tile % width, tile // width
