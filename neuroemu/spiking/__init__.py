@@ -1,6 +1,7 @@
 """Spiking cores: integer neurons, event-driven engines, cores with limits, and the same cores inside Brian2."""
 
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
+from .boards import Board, board
 from .chip import SpikingChip
 from .compiling import program_inputs, program_of
 from .core_report import CoreReport, core_report, spike_agreement
@@ -13,6 +14,7 @@ from .graded_run import GradedRun
 from .meter import Seconds
 from .placers import FewestHops, Placer, RowByRow
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
+from .program_placement import ProgramPlacement, place_program
 from .program_run import LoihiRun, run_loihi
 from .ranges import RangeCheck, check_range
 from .shifting import ShiftCheck, check_shift
@@ -29,6 +31,7 @@ __all__ = [
     "LOIHI1",
     "LOIHI2",
     "NENGO",
+    "Board",
     "Compartments",
     "Convention",
     "CoreLimits",
@@ -47,6 +50,7 @@ __all__ = [
     "Noise",
     "Placer",
     "PopulationCounts",
+    "ProgramPlacement",
     "RangeCheck",
     "RowByRow",
     "Seconds",
@@ -61,11 +65,13 @@ __all__ = [
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
+    "board",
     "calibrate_stop",
     "check_range",
     "check_shift",
     "core_report",
     "encode_weights",
+    "place_program",
     "program_inputs",
     "program_of",
     "run_frames",

@@ -7,7 +7,7 @@ Not modelled: contention on the mesh, the time that messages travel, the managem
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .arithmetic import Convention
 from .cores import CoreLimits
 from .meter import Meter, Seconds
 from .placers import Floor, Placer, RowByRow
-from .placing import spans_of, sites_of
+from .placing import sites_of, spans_of
 from .populations import Population, populations
 from .stopping import StopWhenSure, lead, outputs_by_step, read_out, stopped
 from .traffic import messages
@@ -59,12 +59,17 @@ class SpikingChip(Chip):
     mesh: tuple[int, int] = (8, 4)
     compartments_to_subtract: int | None = 2
     step_times: Seconds
-    placer: Placer = RowByRow()
+    placer: Placer = field(default_factory=RowByRow)
     stop: StopWhenSure | None = None
 
     def __post_init__(self):
         who = f"SpikingChip '{self.name}'"
-        for name, kind in (("convention", Convention), ("limits", CoreLimits), ("step_times", Seconds), ("placer", Placer)):
+        for name, kind in (
+            ("convention", Convention),
+            ("limits", CoreLimits),
+            ("step_times", Seconds),
+            ("placer", Placer),
+        ):
             _checks.instance(getattr(self, name), kind, who=who, name=name)
         if self.stop is not None:
             _checks.instance(self.stop, StopWhenSure, who=who, name="stop")
@@ -80,7 +85,7 @@ class SpikingChip(Chip):
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a core."""
-        return sites_of(self, self._populations(network), self.compartments, f"network '{network.name}'")
+        return sites_of(self, self.populations(network), self.compartments, f"network '{network.name}'", self.floor)
 
     @property
     def floor(self) -> Floor:
@@ -92,7 +97,7 @@ class SpikingChip(Chip):
 
         Without `spikes` each neuron spikes once.
         """
-        found = self._populations(network)
+        found = self.populations(network)
         return messages(found, spans_of(found, sites), self.cores, spikes)
 
     def compartments(self, population: Population) -> int:
@@ -109,7 +114,7 @@ class SpikingChip(Chip):
         return 1
 
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
-        found = self._populations(network)
+        found = self.populations(network)
         grouped = [[s for s in sites if s.layer == population.name] for population in found]
         meter = Meter(found, grouped, [self.compartments(p) for p in found], self.floor)
         codes = engine.input_codes(network, x)
@@ -164,7 +169,8 @@ class SpikingChip(Chip):
         last = by_step[np.arange(len(steps)), steps - 1]
         return last * (by_step.shape[1] / steps)[:, None], steps
 
-    def _populations(self, network: Network) -> tuple[Population, ...]:
+    def populations(self, network: Network) -> tuple[Population, ...]:
+        """The populations of a network whose registers this chip has."""
         if not network.spiking:
             raise PlacementError(
                 f"{self.name}: network '{network.name}' computes with numbers; call to_spiking(network, ...) first"

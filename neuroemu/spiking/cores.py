@@ -159,11 +159,9 @@ def packed(cores: Sequence[Core], limits: CoreLimits) -> list[int]:
     bins: list[list[Core]] = []
     numbers = [0] * len(cores)
     for index in sorted(range(len(cores)), key=lambda i: -max(cores[i].shares(limits).values())):
-        for number, pieces in enumerate(bins):
-            if max(shares([*pieces, cores[index]], limits).values()) <= 1:
-                break
-        else:
-            number = len(bins)
+        fits = (i for i, pieces in enumerate(bins) if max(shares([*pieces, cores[index]], limits).values()) <= 1)
+        number = next(fits, len(bins))
+        if number == len(bins):
             bins.append([])
         bins[number].append(cores[index])
         numbers[index] = number
@@ -209,8 +207,8 @@ def _measure(index, population: Population, fan_out, first, stop, limits, each) 
     )  # fmt: skip
 
 
-def _distinct(values: np.ndarray | None, first: int, stop: int) -> int:
-    return 1 if values is None else len(np.unique(values[first:stop], axis=0))
+def _distinct(parts: tuple[np.ndarray, ...], first: int, stop: int) -> int:
+    return sum(len(np.unique(values[first:stop], axis=0)) for values in parts) if parts else 1
 
 
 def _too_big(population, core, limits, who) -> PlacementError:

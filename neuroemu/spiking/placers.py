@@ -17,16 +17,41 @@ COOLEST = 1e-3  # last temperature beside the first
 
 @dataclass(frozen=True)
 class Floor:
-    """The mesh: cores, cores that share a router, and (width, height) in tiles."""
+    """Cores on a mesh: of one chip, or of several whose meshes are joined.
+
+    Parameters
+    ----------
+    cores : int
+        Of one chip.
+    cores_per_tile : int
+        Cores that share a router.
+    mesh : (int, int)
+        Tiles of a chip as (width, height).
+    chips, columns : int
+        Chips in all, and side by side.
+    """
 
     cores: int
     cores_per_tile: int
     mesh: tuple[int, int]
+    chips: int = 1
+    columns: int = 1
+
+    @property
+    def all_cores(self) -> int:
+        return self.cores * self.chips
+
+    @property
+    def joined_mesh(self) -> tuple[int, int]:
+        """Tiles of all chips as (width, height)."""
+        return self.mesh[0] * self.columns, self.mesh[1] * -(-self.chips // self.columns)
 
     def positions(self, units) -> np.ndarray:
-        """(n, 2) tile positions x, y of cores; tiles are numbered row by row."""
-        tiles = np.asarray(units, np.int64) // self.cores_per_tile
-        return np.stack([tiles % self.mesh[0], tiles // self.mesh[0]], axis=-1)
+        """(..., 2) tile positions x, y of cores; chips, and tiles in a chip, are numbered row by row."""
+        chips, inside = np.divmod(np.asarray(units, np.int64), self.cores)
+        tiles = inside // self.cores_per_tile
+        x = chips % self.columns * self.mesh[0] + tiles % self.mesh[0]
+        return np.stack([x, chips // self.columns * self.mesh[1] + tiles // self.mesh[0]], axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +126,11 @@ class _Annealing:
         self.pairs = np.nonzero(np.triu(both, 1))
         self.weight, self.north_south = both[self.pairs], north_south
         self.tiles = -(-n // floor.cores_per_tile)
-        self.slots = np.arange(min(self.tiles * floor.cores_per_tile, floor.cores))  # what core stands where; >= n: none
-        full = floor.cores // floor.cores_per_tile  # tiles with all their cores, which may change places
+        self.slots = np.arange(
+            min(self.tiles * floor.cores_per_tile, floor.all_cores)
+        )  # what core stands where; >= n: none
+        even = floor.chips == 1 or floor.cores % floor.cores_per_tile == 0
+        full = floor.all_cores // floor.cores_per_tile if even else 0  # tiles of all cores, which may change places
         self.places = np.arange(max(full, self.tiles))  # where on the mesh each tile stands
         self.movable = full if self.tiles <= full else 0
 

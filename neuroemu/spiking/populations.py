@@ -65,8 +65,9 @@ class Projection:
 class Population:
     """Neurons of one layer. The first has `neuron` an Encode and no projections; the others a Lif and what drives it.
 
-    `level` is the number of steps by which its window starts after that of the input. `profiles` and `thresholds`, (N,)
-    or (N, ...), tell neurons apart that need other entries in the tables of a core; None: all are alike.
+    `level` is the number of steps by which its window starts after that of the input. `profiles` and `thresholds`, (N,
+    ...) arrays, one for each compartment of a neuron, tell apart what needs entries of its own in the tables of a core;
+    without them all neurons are alike.
     """
 
     name: str
@@ -75,8 +76,8 @@ class Population:
     projections: tuple[Projection, ...]
     bias: np.ndarray | None  # int32 (neurons,)
     level: int = 0
-    profiles: np.ndarray | None = None
-    thresholds: np.ndarray | None = None
+    profiles: tuple[np.ndarray, ...] = ()
+    thresholds: tuple[np.ndarray, ...] = ()
 
     @property
     def size(self) -> int:
