@@ -340,7 +340,7 @@ def test_a_program_that_fills_pohoiki_springs():
 
 def test_floor_plan_draws_cores_pieces_and_links():
     net, x = image_network()
-    chip = replace(chips.LOIHI, limits=SMALL, cores_per_tile=2, placer=RowByRow(pack=True))
+    chip = replace(chips.LOIHI, limits=SMALL, cores=64, cores_per_tile=2, placer=RowByRow(pack=True))
     placement, spikes = place(net, chip), spike_counts(net, chip, x)
     axes = plot.floor_plan(placement, spikes=spikes).axes[0]
     colours = {patch.get_facecolor() for patch in axes.patches if patch.get_fill()}
