@@ -21,6 +21,7 @@ from .shifting import ShiftCheck, check_shift
 from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
+from .timing import MessageSeconds, step_seconds
 from .traffic import Links, spike_counts
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 from .truenorth_chip import TrueNorthChip
@@ -46,6 +47,7 @@ __all__ = [
     "LoihiCore",
     "LoihiProgram",
     "LoihiRun",
+    "MessageSeconds",
     "NeuronParameters",
     "Noise",
     "Placer",
@@ -79,6 +81,7 @@ __all__ = [
     "run_truenorth",
     "spike_agreement",
     "spike_counts",
+    "step_seconds",
     "steps_curve",
     "to_integer_core",
 ]
