@@ -1,5 +1,6 @@
 """Spiking cores: integer neurons, event-driven engines, cores with limits, and the same cores inside Brian2."""
 
+from .activity import PopulationActivity, SpikeStatistics, spike_statistics
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .boards import Board, board
 from .chip import SpikingChip
@@ -51,6 +52,7 @@ __all__ = [
     "NeuronParameters",
     "Noise",
     "Placer",
+    "PopulationActivity",
     "PopulationCounts",
     "ProgramPlacement",
     "RangeCheck",
@@ -58,6 +60,7 @@ __all__ = [
     "Seconds",
     "SharedKernel",
     "ShiftCheck",
+    "SpikeStatistics",
     "SpikingChip",
     "StepsCurve",
     "StopWhenSure",
@@ -81,6 +84,7 @@ __all__ = [
     "run_truenorth",
     "spike_agreement",
     "spike_counts",
+    "spike_statistics",
     "step_seconds",
     "steps_curve",
     "to_integer_core",
