@@ -184,6 +184,16 @@ def _files(*names):
     return [(folder / name).read_bytes() for name in names]
 
 
+def _golden(*names):
+    return [(HERE / "golden" / name).read_bytes() for name in names]
+
+
+def _read_arrays(path):
+    from neuroemu.network import read_arrays
+
+    return {name: float(np.sum(array)) for name, array in read_arrays(path).items()}
+
+
 def _read_events(path):
     from neuroemu import datasets
 
@@ -232,6 +242,11 @@ TARGETS = {
     "onnx": Target(".onnx", _onnx_seeds, _load),
     "tflite": Target(".tflite", _tflite_seeds, _load),
     "nir": Target(".nir", _nir_seeds, _load),
+    "keras": Target(
+        ".keras", lambda: _golden("keras_sequential.keras", "keras_sequential.h5", "keras_operations.keras"), _load
+    ),
+    "safetensors": Target(".safetensors", lambda: _golden("flax_cnn.safetensors"), _read_arrays),
+    "flax": Target(".msgpack", lambda: _golden("flax_cnn.msgpack"), _read_arrays),
     "npz": Target(".npz", _npz_seeds, _load),
     "programmed": Target(".npz", _programmed_seeds, _read_programmed),
     "sweep": Target(".csv", _sweep_seeds, _read_sweep),
@@ -253,7 +268,11 @@ def _save_arrays(path):
 
 INSTRUMENTED = [
     *(f"neuroemu.{name}" for name in ("_archive", "sweeps", "crossbar.programmed_files")),
-    *(f"neuroemu.network.{name}" for name in ("files", "onnx_reader", "tflite_reader", "nir_reader")),
+    *(
+        f"neuroemu.network.{name}"
+        for name in ("files", "arrays", "flax_reader", "safetensors_reader", "onnx_reader", "tflite_reader")
+    ),
+    *(f"neuroemu.network.{name}" for name in ("nir_reader", "keras_reader", "_keras_file", "_keras_layers", "_hdf5")),
     *(
         f"neuroemu.network._{name}"
         for name in ("build", "onnx_file", "tflite_file", "nir_file", "hdf5_heap", "nir_text")
