@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuroemu import chips, conversion_report, plot, quantize, run, run_float, run_integer, to_spiking
 from neuroemu.conversion_layers import even_spikes, signal
 from neuroemu.errors import ArgumentTypeError, InputError
-from neuroemu.network import Add, AveragePool2d, Concat, Conv2d, Dense, Flatten, Network, relu, sequential
+from neuroemu.network import Add, AveragePool2d, Concat, Conv2d, Dense, Flatten, Network, Scale, relu, sequential
 from neuroemu.spiking import LOIHI1
 from neuroemu.transform.stages import decoded
 
@@ -40,7 +40,8 @@ def graph():
         return Conv2d(name=name, inputs=(source,), weight=weight, bias=random.normal(0, 0.1, outputs), padding=1)
 
     layers = (
-        conv("a", "input", 4, 2),
+        Scale(name="brighter", scale=2.5),
+        conv("a", "brighter", 4, 2),
         relu(name="ra"),
         conv("b", "ra", 4, 4),
         Add(name="sum", inputs=("b", "ra")),

@@ -215,6 +215,20 @@ def test_largest_numbers_by_hand():
     assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 10 * code}  # v: 5, 10 and a spike, 5, 10 and a spike
     assert layer.head_room["v"] == pytest.approx(np.log2((2**23 - 1) / (10 * code)))
     assert layer.head_room["v"] >= 1.0
+    biased = [replace(a, bias=np.array([640])) if a.name == "neurons" else a for a in integer.layers]
+    layer = check_range(integer.replace(layers=tuple(biased)), chips.LOIHI, np.ones((2, 4, 5))).layers[1]
+    assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 10 * code + 2 * 640}
+
+
+def test_a_neuron_that_is_held_has_no_potential_to_count():
+    """Two of five spikes pass the threshold; the five of the next step find the neuron refractory."""
+    _, integer = driven(1.0, 1.5)
+    held = [replace(a, refractory=2) if a.name == "neurons" else a for a in integer.layers]
+    code = int(integer.layer("w").weight[0, 0]) << integer.layer("neurons").weight_shift
+    train = np.zeros((1, 4, 5))
+    train[0, 0, :2] = train[0, 1] = 1
+    layer = check_range(integer.replace(layers=tuple(held)), chips.LOIHI, train).layers[1]
+    assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 2 * code}
 
 
 def test_numbers_that_wrap_are_counted_and_their_true_size_is_shown():
@@ -250,6 +264,16 @@ def test_a_shift_without_decays_is_coherent_until_a_register_ends():
     codes = integer.layer("w").weight.astype(int)
     down = integer.layer("a").weight_shift - 6 + 2  # two bits more than the exponent takes
     assert check_shift(integer, LOIHI1, train, bits=-down).layers[0].lost["weights"] == (codes % 4 != 0).sum()
+
+
+def test_biases_that_a_shift_changes_are_counted():
+    _, integer = driven(1.0, 8.0)
+    lif = replace(integer.layer("neurons"), bias=np.array([4 * 2001]))
+    integer = integer.replace(layers=tuple(lif if a.name == "neurons" else a for a in integer.layers))
+    train = np.ones((2, 4, 5))
+    for bits, lost in ((-2, 0), (-3, 1), (3, 0)):
+        (layer,) = check_shift(integer, LOIHI1, train, bits=bits).layers
+        assert layer.lost["biases"] == lost and layer.coherent == (not lost and not layer.events)
 
 
 def test_a_shift_changes_what_decays_lose():
