@@ -14,7 +14,7 @@ from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
-from .network import Network, load, run_float, run_integer, run_spiking, save
+from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .spiking import (
@@ -28,36 +28,63 @@ from .spiking import (
 )
 from .sweeps import Sweep, sweep
 from .transform import (
+    AdaRound,
+    Blocks,
+    Channels,
+    Contribution,
     Entropy,
+    Gptq,
+    Groups,
+    LeastSquares,
+    Magnitude,
     MinMax,
     Mse,
+    Nearest,
     Percentile,
+    Rows,
+    Weights,
     calibrate,
     equalize,
     fold,
+    freed,
+    group_channels,
     layer_pairs,
     prune,
     quantize,
+    to_graded,
+    to_sigma_delta,
     to_spiking,
+    to_truenorth,
 )
 from .versions import show_versions
 
 __all__ = [
+    "AdaRound",
+    "Blocks",
     "BreakEven",
+    "Channels",
     "Comparison",
+    "Contribution",
     "ConversionReport",
     "Entropy",
+    "Gptq",
+    "Groups",
     "LayerConversion",
+    "LeastSquares",
+    "Magnitude",
     "Measured",
     "MinMax",
     "Mse",
+    "Nearest",
     "Network",
     "Percentile",
     "Placement",
     "Result",
+    "Rows",
     "StopWhenSure",
     "Sweep",
     "Unfair",
+    "Weights",
     "ageing",
     "break_even",
     "calibrate",
@@ -78,6 +105,9 @@ __all__ = [
     "equalize",
     "errors",
     "fold",
+    "freed",
+    "from_torch",
+    "group_channels",
     "layer_pairs",
     "load",
     "measure_baseline",
@@ -95,8 +125,11 @@ __all__ = [
     "spiking",
     "steps_curve",
     "sweep",
+    "to_graded",
     "to_integer_core",
+    "to_sigma_delta",
     "to_spiking",
+    "to_truenorth",
     "unfair",
     "validation",
 ]

@@ -115,6 +115,9 @@ class CostTable:
         Counted kinds without a price, and the reason; counted for information, charged nothing.
     excludes : tuple of str
         What no price of this table holds; printed with every result.
+    unpriced : str
+        Why events without a price are no mistake: none is public. They are then listed as missing and the energy of a
+        run that has some is unknown, NaN; "" makes them an error.
 
     Raises
     ------
@@ -127,6 +130,7 @@ class CostTable:
     covered: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     free: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
+    unpriced: str = ""
 
     def __post_init__(self):
         if not all(isinstance(cost, Cost) for cost in self.costs):
@@ -139,7 +143,7 @@ class CostTable:
         self._refuse_doubles()
 
     def __reduce__(self):
-        return _table, (self.costs, dict(self.covered), dict(self.free), self.excludes)
+        return _table, (self.costs, dict(self.covered), dict(self.free), self.excludes, self.unpriced)
 
     def of(self, event: str) -> tuple[Cost, ...]:
         """The prices per event of kind `event`, joules; empty when there is none."""
@@ -177,5 +181,5 @@ class CostTable:
                 )
 
 
-def _table(costs, covered, free, excludes) -> CostTable:
-    return CostTable(costs=costs, covered=covered, free=free, excludes=excludes)
+def _table(costs, covered, free, excludes, unpriced) -> CostTable:
+    return CostTable(costs=costs, covered=covered, free=free, excludes=excludes, unpriced=unpriced)

@@ -79,7 +79,8 @@ class Comparison:
         for result in self.results:
             missing = "; ".join(result.energy.excludes)
             texts = [f"not included: {missing}"] if missing else []
-            for text in [*texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
+            unknown = [f"energy unknown: {result.energy.unknown}"] if result.energy.unknown else []
+            for text in [*unknown, *texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
                 chips = told.setdefault(text, [])
                 if result.chip_name not in chips:
                     chips.append(result.chip_name)
@@ -122,6 +123,7 @@ def compare(results) -> Comparison:
 def _columns(result: Result) -> tuple[str, ...]:
     scores = result.scores
     share = result.energy.static / result.energy.total if result.energy.total else 0.0
+    unknown = result.energy.unknown
     return (
         result.network_name,
         result.chip_name,
@@ -129,8 +131,8 @@ def _columns(result: Result) -> tuple[str, ...]:
         f"+-{50 * (scores.chip_interval[1] - scores.chip_interval[0]):.2f} ({result.n_trials})"
         if result.chip_interval
         else "-",
-        si(result.energy_per_inference, "J"),
-        f"{share:.0%}",
+        "unknown" if unknown else si(result.energy_per_inference, "J"),
+        "-" if unknown else f"{share:.0%}",
         si(result.latency_per_inference, "s"),
         f"{result.throughput:,.0f}",
         str(result.n_units),

@@ -10,7 +10,7 @@ with n_k events of kind k at e_k joules, and static powers P_s charged for t sec
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import fsum
+from math import fsum, nan
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ class Energy:
 
     Joules are those of all `inferences` together. `boundary` is the scope of the static power in `total`; all scopes
     with a price stand in `static_by_scope`. `missing` lists (layer, kind, count) of events charged nothing because
-    their price is unknown; `free` those charged nothing for a stated reason.
+    their price is unknown; `free` those charged nothing for a stated reason. `unknown` says why the joules are not
+    known at all: they are NaN then.
     """
 
     lines: tuple[Line, ...]
@@ -53,21 +54,22 @@ class Energy:
     missing: tuple[tuple[str, str, int], ...] = ()
     free: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
+    unknown: str = ""
 
     @property
     def dynamic(self) -> float:
         """Joules of events. An average price puts its static share here."""
-        return fsum(line.joules for line in self._lines("J"))
+        return self._known(fsum(line.joules for line in self._lines("J")))
 
     @property
     def static(self) -> float:
         """Joules of static power at `boundary`."""
-        return fsum(line.joules for line in self._lines("W"))
+        return self._known(fsum(line.joules for line in self._lines("W")))
 
     @property
     def total(self) -> float:
         """dynamic + static, joules."""
-        return fsum(line.joules for line in self.lines)
+        return self._known(fsum(line.joules for line in self.lines))
 
     @property
     def per_inference(self) -> float:
@@ -77,12 +79,12 @@ class Energy:
     @property
     def low(self) -> float:
         """Total with every price at the low end of its band, joules."""
-        return fsum(line.joules * line.cost.band[0] for line in self.lines)
+        return self._known(fsum(line.joules * line.cost.band[0] for line in self.lines))
 
     @property
     def high(self) -> float:
         """Total with every price at the high end of its band, joules."""
-        return fsum(line.joules * line.cost.band[1] for line in self.lines)
+        return self._known(fsum(line.joules * line.cost.band[1] for line in self.lines))
 
     def by_part(self) -> dict[str, float]:
         """Dynamic joules of each part of the machine."""
@@ -142,6 +144,9 @@ class Energy:
         """The ledger as text, one row for each event kind, with its source."""
         return "\n".join((_rows(self), _totals(self)))
 
+    def _known(self, joules: float) -> float:
+        return nan if self.unknown else joules
+
     def _lines(self, unit: str) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.cost.unit == unit)
 
@@ -178,8 +183,9 @@ def price(
     Raises
     ------
     PriceError
-        An event has no price; an event is covered by one that was not counted in its layer; the table has static
-        powers, but none at `boundary`, or `units` does not say how many units there are.
+        An event has no price and the table does not say that none is public; an event is covered by one that was not
+        counted in its layer; the table has static powers, but none at `boundary`, or `units` does not say how many
+        units there are.
     """
     if not isinstance(counts, Counts) or not isinstance(costs, CostTable):
         got = f"{type(counts).__name__} and {type(costs).__name__}"
@@ -188,7 +194,7 @@ def price(
     inferences = _checks.integer(inferences, who="price", name="inferences", low=1)
     _checks.choice(boundary, SCOPES, who="price", name="boundary")
     lines, missing = _dynamic(counts, costs)
-    if missing and not allow_missing:
+    if missing and not (allow_missing or costs.unpriced):
         raise PriceError(_unpriced(missing[0], costs))
     static = _static(costs, seconds, units or {}, boundary)
     return Energy(
@@ -200,6 +206,7 @@ def price(
         missing=tuple(missing),
         free={kind: costs.free[kind] for kind in counts.kinds() if kind in costs.free},
         excludes=costs.excludes,
+        unknown=costs.unpriced if missing else "",
     )
 
 
@@ -289,6 +296,7 @@ def _totals(energy: Energy) -> str:
         f"dynamic {energy.dynamic:.4g} J, static {energy.static:.4g} J at boundary '{energy.boundary}' "
         f"(static by scope: {scopes or 'none priced apart'})",
     ]
+    lines = [f"unknown: {energy.unknown}"] if energy.unknown else lines
     lines += [f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing]
     lines += [f"free: {kind}, {reason}" for kind, reason in energy.free.items()]
     return "\n".join(lines + [f"not included: {item}" for item in energy.excludes])

@@ -45,8 +45,10 @@ def energy_accuracy(results) -> Figure:
         Not results, or results without accuracy.
     """
     results = _checked(results)
-    if any(r.energy.total <= 0 for r in results):
-        raise InputError("energy_accuracy: a result used no energy, which a log axis cannot show; leave it out")
+    if any(not r.energy.total > 0 for r in results):
+        raise InputError(
+            "energy_accuracy: a result used no energy, or an unknown one, which a log axis cannot show; leave it out"
+        )
     if any(r.accuracy is None for r in results):
         raise InputError("energy_accuracy: a result has no accuracy; run with labels=")
     figure = _figure(10.5, 4.0 + 0.12 * len(results))

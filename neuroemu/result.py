@@ -158,7 +158,7 @@ class Result:
 
     @property
     def energy_per_inference(self) -> float:
-        """Joules."""
+        """Joules; NaN where no price is public."""
         return self.energy.per_inference
 
     @property
@@ -183,9 +183,9 @@ class Result:
             "accuracy_high": high,
             "chips_low": chips_low,
             "chips_high": chips_high,
-            "energy_per_inference_J": self.energy_per_inference,
-            "dynamic_J": self.energy.dynamic / self.n_images,
-            "static_J": self.energy.static / self.n_images,
+            "energy_per_inference_J": _known(self.energy_per_inference),
+            "dynamic_J": _known(self.energy.dynamic / self.n_images),
+            "static_J": _known(self.energy.static / self.n_images),
             "latency_s": self.latency_per_inference,
             "throughput_per_s": self.throughput if np.isfinite(self.throughput) else None,
             "units": self.n_units,
@@ -259,6 +259,10 @@ def chip_yield(result: Result, minimum_accuracy: float) -> ChipYield:
     return ChipYield(least, share, wilson(share, len(chips)), len(chips))
 
 
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def percent_interval(middle, interval) -> str:
     return f"{100 * middle:.2f} % [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
 
@@ -273,8 +277,12 @@ def _facts(result: Result) -> dict[str, str]:
         facts["over chips"] = percent_interval(result.accuracy, result.chip_interval) + f" over {result.n_trials} chips"
     per = result.n_images
     facts["energy"] = (
-        f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "
-        f"static {si(result.energy.static / per, 'J')} (boundary: {result.boundary})"
+        f"unknown: {result.energy.unknown}"
+        if result.energy.unknown
+        else (
+            f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "
+            f"static {si(result.energy.static / per, 'J')} (boundary: {result.boundary})"
+        )
     )
     facts["latency"] = (
         f"{si(result.latency_per_inference, 's')} (batch {result.batch}), {result.throughput:,.0f} inferences/s"

@@ -99,7 +99,7 @@ def test_heavy_libraries_are_imported_in_one_room(name, home):
 def test_import_is_light(tmp_path):
     code = (
         "import sys, neuroemu; "
-        "heavy = {'brian2', 'matplotlib', 'scipy', 'onnx', 'tflite', 'nir', 'h5py', 'pooch', 'tqdm'}; "
+        "heavy = {'brian2', 'matplotlib', 'scipy', 'onnx', 'tflite', 'nir', 'h5py', 'pooch', 'tqdm', 'torch'}; "
         "print(sorted(heavy & {m.split('.')[0] for m in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
