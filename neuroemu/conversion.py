@@ -2,9 +2,11 @@
 
 A neuron's rate times the value of a spike stands for an activation. Their difference has three parts that add up: what
 the layers before hand on (inherited), what 8-bit weights and whole biases change (rounding), and what whole spikes in
-finitely many steps cannot say (steps). Rounding and steps are predicted without a spike: rounding from the codes and
-the float activations, steps from a neuron that gets its activation evenly in every step, saturation included. Spikes
-that arrive unevenly come on top: the difference between steps as measured and as predicted.
+finitely many steps cannot say (steps). A bias that was corrected on samples counts as rounded.
+
+Rounding and steps are predicted without a spike: rounding from the codes and the float activations, steps from a neuron
+that gets its activation evenly in every step, saturation included. Spikes that arrive unevenly come on top: the
+difference between steps as measured and as predicted.
 
 References
 ----------

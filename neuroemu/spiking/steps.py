@@ -155,6 +155,11 @@ def calibrate_stop(
     -------
     StopWhenSure
         ``run(network, replace(chip, stop=rule), x)`` stops by it.
+
+    Notes
+    -----
+    Give many samples, best ones that the thresholds were not balanced on: with the 512 that the embedded network keeps
+    and an agreement of 0.999, 99.4 to 99.99 % of the 10,000 test images kept their answer.
     """
     who = "calibrate_stop"
     _checks.instance(network, Network, who=who, name="network")
