@@ -26,7 +26,7 @@ from .errors import InputError
 from .network.floating import run_float
 from .network.graph import Network
 from .network.integer import run_integer
-from .spiking.probing import BATCH, batches, checked
+from .spiking.probing import batches, checked
 from .spiking.ranges import convention_of
 from .transform.stages import decoded
 
@@ -179,13 +179,13 @@ def conversion_report(
     plan = plan_of(real, spiking, convention)
     tallies = {layer.name: Tally() for layer in plan.layers}
     answers: dict[str, list] = {"float": [], "integer": [], "spiking": []}
-    for number, batch in enumerate(batches(spiking, x, convention, seed=seed, threads=threads)):
-        part = x[number * BATCH : number * BATCH + BATCH]
+    for batch in batches(spiking, x, convention, seed=seed, threads=threads):
+        part = x[batch.first : batch.first + len(batch.potentials)]
         output, floats = run_float(real, part, keep=[layer.name for layer in plan.layers])
         answers["float"].append(output.argmax(axis=1))
         if network.quantized:
             answers["integer"].append(run_integer(network, part).argmax(axis=1))
-        answers["spiking"].append(batch.probes[-1].v[:, -1].argmax(axis=1))
+        answers["spiking"].append(batch.potentials.argmax(axis=1))
         add_batch(plan, tallies, floats, batch)
     found = {form: np.concatenate(parts) for form, parts in answers.items() if parts}
     return ConversionReport(

@@ -193,8 +193,7 @@ class Tally:
 
 def add_batch(plan: Plan, tallies: Mapping[str, Tally], floats: Mapping[str, np.ndarray], batch: Batch):
     """Add the errors of one batch of inputs to the tallies."""
-    spikes = {batch.populations[0].neuron.name: batch.encoded}
-    spikes |= {p.neuron.name: probe.spikes for p, probe in zip(batch.populations[1:], batch.probes, strict=True)}
+    spikes = {p.neuron.name: train for p, train in zip(batch.populations, batch.spikes, strict=True)}
     rates, ideal, values = {}, {}, {}
     for item in plan.items:
         if not isinstance(item, Layer):
@@ -203,7 +202,7 @@ def add_batch(plan: Plan, tallies: Mapping[str, Tally], floats: Mapping[str, np.
             continue
         wanted = floats[item.name].reshape(-1, *item.shape).astype(np.float64)
         if item.last:
-            value = as_image(batch.probes[-1].v[:, -1], item.shape) * item.neuron.scale
+            value = as_image(batch.potentials, item.shape) * item.neuron.scale
             tallies[item.name].add(item, wanted, None, _parts(item, wanted, value, rates, ideal, values))
             continue
         train = spikes[item.neuron.name]

@@ -12,7 +12,7 @@ from neuroemu.network import neurons as N
 from neuroemu.network.neuron_steps import EULER, EXACT, LAVA, SPYX, Method
 from neuroemu.spiking import LOIHI1, check_range, check_shift, core_report, spike_agreement, to_integer_core
 from neuroemu.spiking.populations import populations
-from neuroemu.spiking.probing import as_neurons, replay
+from neuroemu.spiking.probing import as_neurons, probed
 
 SUBTRACT = Method(decay="euler", gain="euler", reset="subtract")
 RNG = np.random.default_rng(0)
@@ -36,8 +36,8 @@ def whole(*shape, most=127):
     return weight
 
 
-def probes(network, x):
-    return replay(populations(network), [as_neurons(x, x.shape[2:])], LOIHI1)
+def probe_of_one(network, x):
+    return probed(populations(network)[1], [as_neurons(x, x.shape[2:])], LOIHI1)
 
 
 # -- the chip itself ------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_one_neuron_on_loihi_and_in_its_simulator_from_the_nir_file(test_data, p
     network = load(test_data / "nir" / "models" / "lif_norse.nir")
     integer = to_integer_core(network, samples=x, threshold_mantissa=25, decay_rounding="down")
     assert integer.layer("1").voltage_decay == 163
-    (probe,) = probes(integer, x)
+    probe = probe_of_one(integer, x)
     late = np.flatnonzero(probe.spikes) + 1  # input takes a step to arrive
     np.testing.assert_array_equal(late, np.flatnonzero(s))
     ours = np.where(probe.spikes, after_a_spike, probe.v)[0, :-1, 0]
