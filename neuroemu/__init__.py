@@ -16,10 +16,16 @@ from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .sweeps import Sweep, sweep
 from .transform import (
+    AveragePooling,
     Entropy,
+    MaxBalance,
     MinMax,
     Mse,
+    MseBalance,
+    OrPooling,
     Percentile,
+    PercentileBalance,
+    QcfsBalance,
     calibrate,
     equalize,
     fold,
@@ -31,13 +37,19 @@ from .transform import (
 from .versions import show_versions
 
 __all__ = [
+    "AveragePooling",
     "Comparison",
     "Entropy",
+    "MaxBalance",
     "MinMax",
     "Mse",
+    "MseBalance",
     "Network",
+    "OrPooling",
     "Percentile",
+    "PercentileBalance",
     "Placement",
+    "QcfsBalance",
     "Result",
     "Sweep",
     "ageing",

@@ -273,11 +273,13 @@ class Encode(Layer):
     threshold: int  # potential units of 1/64 input code, a multiple of 64; unused by "poisson"
     initial_voltage: int = 0
     reset: str = "zero"
+    refractory: int = 1  # smallest distance of two spikes in steps
 
     def __post_init__(self):
         who = f"Encode '{self.name}'"
         _checks.choice(self.coding, CODINGS, who=who, name="coding")
         _checks.choice(self.reset, RESETS, who=who, name="reset")
+        _checks.integer(self.refractory, who=who, name="refractory", low=1, high=64)
         _checks.integer(self.code_max, who=who, name="code_max", low=1, high=BIAS_MANTISSA)
         _checks.integer(self.threshold, who=who, name="threshold", low=1, high=VOLTAGE_MAX)
         _checks.integer(self.initial_voltage, who=who, name="initial_voltage", low=-VOLTAGE_MAX, high=VOLTAGE_MAX)
