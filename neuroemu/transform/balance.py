@@ -11,7 +11,7 @@ T. Bu et al., ICLR 2022, arXiv:2303.04347 (clips of activations with L levels; i
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .firing import Firing
 
 # Thresholds tried, times the largest activation.
 CANDIDATES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+TRIED = 1 << 16  # neurons times samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,12 @@ class MseBalance(Balance):
     """Of 15 candidates from 0.4 to 4 times the largest activation, the one with the smallest mean squared error.
 
     The rates are computed from the spikes that really arrive. The value of a rate is its least-squares fit; with reset
-    to zero it exceeds the threshold, because what a spike overshoots is lost.
+    to zero it exceeds the threshold, because what a spike overshoots is lost. Of large layers, evenly spaced neurons
+    are tried.
     """
 
     def threshold(self, layer):
+        layer = _thinned(layer)
         goal = layer.goal
         largest = float(np.quantile(goal, 0.9999)) or float(goal.max())
         if largest <= 0:
@@ -117,6 +120,16 @@ class QcfsBalance(Balance):
                 "`high`, or use MseBalance()"
             )
         return layer.high, layer.high
+
+
+def _thinned(layer: Layer) -> Layer:
+    """The layer, or evenly spaced neurons of it, about TRIED over all samples."""
+    steps, samples = layer.drive.shape[:2]
+    every = -(-layer.goal.size // TRIED) | 1  # odd: it shares no factor with usual numbers of positions
+    if every == 1:
+        return layer
+    drive = np.ascontiguousarray(layer.drive.reshape(steps, samples, -1)[:, :, ::every])
+    return replace(layer, drive=drive, goal=layer.goal.reshape(samples, -1)[:, ::every])
 
 
 def _both(level: float, layer: Layer) -> tuple[float, float]:
