@@ -143,7 +143,7 @@ def _population(network, lif: L.Lif, layers, spikes, found) -> Population:
         tensor = spikes[layer.inputs[0]]
         for source in np.unique(tensor.source).tolist():
             numbers = np.where(tensor.source == source, tensor.number, -1)
-            parts.append((layer.name, source, _block_rows(layer, numbers, shape)))
+            parts.append((layer.name, source, block_rows(layer, numbers, shape)))
     latest = max(found[source].level for _, source, _ in parts)
     projections = []
     for name, source, weights in parts:
@@ -206,15 +206,20 @@ def _bias(lif: L.Lif, shape) -> np.ndarray:
     return values
 
 
-def _block_rows(layer: L.Weighted, numbers: np.ndarray, shape) -> BlockRows:
+def block_rows(layer: L.Weighted, numbers: np.ndarray, shape) -> BlockRows:
     if isinstance(layer, L.Dense):
         if numbers.ndim != 1:
             raise UnsupportedError(
                 f"Dense '{layer.name}': a spiking one reads a flat tensor, got {numbers.shape}; add a Flatten"
             )
         edges = np.flatnonzero(numbers >= 0)
-        return _sorted(numbers[edges], np.zeros_like(edges), edges, np.ascontiguousarray(layer.weight.T))
-    return _sorted(*_conv_edges(layer, numbers, shape), _conv_table(layer))
+        return sorted_rows(numbers[edges], np.zeros_like(edges), edges, np.ascontiguousarray(layer.weight.T))
+    return convolution_rows(layer, numbers, shape)
+
+
+def convolution_rows(layer: L.Conv2d, numbers: np.ndarray, shape) -> BlockRows:
+    """The rows of a convolution: `numbers` (I, H, W) of the sources, -1 for none, and the `shape` of its output."""
+    return sorted_rows(*_conv_edges(layer, numbers, shape), _conv_table(layer))
 
 
 def _conv_table(layer: L.Conv2d) -> np.ndarray:
@@ -253,7 +258,7 @@ def _taps(size: int, out: int, shift: int, stride: int) -> tuple[np.ndarray, np.
     return where[inside], position[inside]
 
 
-def _sorted(source, target, row, table) -> BlockRows:
+def sorted_rows(source, target, row, table) -> BlockRows:
     order = np.lexsort((target, source))
     n = int(source.max()) + 1 if source.size else 0
     indptr = np.zeros(n + 1, np.int32)

@@ -16,7 +16,7 @@ Y. Li et al., ICML 2021, arXiv:2106.06984 (bias shift).
 B. Rueckauer and S.-C. Liu, ISCAS 2018, doi:10.1109/ISCAS.2018.8351295 (time to first spike).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,22 +28,18 @@ from ..network.floating import run_float
 from ..network.graph import INPUT, Network
 from ..network.grids import Grid
 from ..network.shapes import output_shape
-from .balance import Balance, Layer, MseBalance
+from .balance import Balance, MseBalance
 from .calibration import KEPT_SAMPLES, check_samples
-from .driving import Train, channel_means, corrected, driven, shifted
+from .driving import Train
 from .firing import Firing
+from .forming import INPUT_MAX, MOST_REFRACTORY, How, encoder, hidden, pool_of_any, read_out, renamed
 from .pooling import MaxPooling
 from .quantize import grid_for
-from .registers import MIN_SHIFT, integer_bias, weight_shift
 from .stages import Stage, decoded, stages_of
 
 BALANCE_SAMPLES, BALANCE_WORK = 256, 2048  # samples used: at most the first, and at most the second over the steps
 FEWEST_SAMPLES = 8
-INPUT_MAX = 255  # largest input code
-WEIGHT_BITS = (8, 7, 6, 5, 4)  # tried in turn until thresholds and biases fit their registers
-READ_OUT_SHIFT = 7
-CODINGS = (*L.CODINGS, "first_spike")
-MOST_REFRACTORY = 64  # steps, the longest distance of two spikes that a register can demand
+CODINGS = ("direct", "poisson", "first_spike")
 
 
 def to_spiking(
@@ -54,7 +50,7 @@ def to_spiking(
     coding: str = "direct",
     reset: str = "zero",
     balance: Balance | None = None,
-    correct_bias: bool = True,
+    correct_bias: bool = False,
     max_pooling: MaxPooling | None = None,
     name: str | None = None,
 ) -> Network:
@@ -80,7 +76,8 @@ def to_spiking(
     balance : MaxBalance, PercentileBalance, MseBalance or QcfsBalance, default MseBalance()
         How thresholds follow from the activations on the samples.
     correct_bias : bool
-        Take out of each bias what the spikes shift the mean of its channel by, as measured on the samples.
+        Take out of each bias what the spikes shift the mean of its channel by, as measured on the samples. Deep
+        networks gain.
     max_pooling : OrPooling or AveragePooling, optional
         The rule that stands in for max pooling; without one it is refused.
     name : str, optional
@@ -116,27 +113,7 @@ def to_spiking(
     )
 
 
-@dataclass(frozen=True)
-class _How:
-    """How a network is to be converted."""
-
-    steps: int
-    coding: str
-    firing: Firing
-    balance: Balance
-    correct_bias: bool
-
-    @property
-    def current_decay(self) -> int:
-        """Register: 0 keeps 4095/4096 of a current, 4095 nothing."""
-        return 0 if self.firing.once else 4095
-
-    @property
-    def refractory(self) -> int:
-        return MOST_REFRACTORY if self.firing.once else 1
-
-
-def _checked(network, steps, coding, reset, balance, correct_bias) -> _How:
+def _checked(network, steps, coding, reset, balance, correct_bias) -> How:
     who = "to_spiking"
     _checks.instance(network, Network, who=who, name="network")
     _checks.integer(steps, who=who, name="steps", low=1, high=4096)
@@ -153,7 +130,7 @@ def _checked(network, steps, coding, reset, balance, correct_bias) -> _How:
             f"to_spiking: coding 'first_spike' with {steps} steps; a neuron stays silent for {MOST_REFRACTORY} steps "
             "after its spike, so use no more"
         )
-    return _How(steps, coding, Firing("zero" if once else reset, once), balance, correct_bias)
+    return How(steps, coding, Firing("zero" if once else reset, once), balance, correct_bias)
 
 
 def _input_top(network: Network, samples) -> float:
@@ -168,32 +145,27 @@ def _input_top(network: Network, samples) -> float:
     return float(grid.scale * (grid.high - grid.zero_point))
 
 
-def _convert(network, plan, samples, top, how: "_How") -> list[L.Layer]:
+def _convert(network, plan, samples, top, how: How) -> list[L.Layer]:
     """Encode, then for each stage its weighted layers and its Lif, balanced in order."""
     items, after = plan
     stages = [item for item in items if isinstance(item, Stage)]
     _, targets = run_float(network, samples, keep=[stage.activation for stage in stages])
-    encode, train = _encoder(samples / top * INPUT_MAX, top, how)
+    encode, train = encoder(samples / top * INPUT_MAX, top, how)
     layers: list[L.Layer] = [encode]
     trains = {INPUT: train}
     for item in items:
         if not isinstance(item, Stage):
-            layers.append(_renamed(item))
+            layers.append(renamed(item))
             trains[item.name] = _moved(item, [trains[name] for name in item.inputs])
         elif item.last:
-            layers += _read_out(item, trains, targets[item.activation], how)
+            layers += read_out(item, trains, targets[item.activation], how)
         else:
-            form = _pool_of_any if item.any_spike else _hidden
+            form = pool_of_any if item.any_spike else hidden
             added, trains[item.activation] = form(item, trains, targets[item.activation], how)
             layers += added
     for mover in after:
         layers.append(replace(mover, inputs=(layers[-1].name,)))
     return layers
-
-
-def _renamed(layer: L.Layer) -> L.Layer:
-    """A layer that reads the encoder where it read the input."""
-    return replace(layer, inputs=tuple("encode" if name == INPUT else name for name in layer.inputs))
 
 
 def _moved(layer: L.Layer, trains: list[Train]) -> Train:
@@ -206,112 +178,3 @@ def _moved(layer: L.Layer, trains: list[Train]) -> Train:
     shape = output_shape(layer, [train.spikes.shape[2:]])
     unit = train.unit if np.ndim(train.unit) == 0 else ops.rearrange(layer, train.unit[None], shape)[0]
     return Train(np.stack([ops.rearrange(layer, s, shape) for s in train.spikes]), unit)
-
-
-def _encoder(codes: np.ndarray, top: float, how: "_How") -> tuple[L.Encode, Train]:
-    """The input layer and its spikes on the samples."""
-    codes = np.rint(codes).astype(np.float32)
-    if how.coding == "poisson":
-        full = INPUT_MAX * L.POTENTIAL_UNIT
-        encode = L.Encode(name="encode", coding=how.coding, code_max=INPUT_MAX, threshold=full, reset=how.firing.reset)
-        drawn = np.random.default_rng(0).random((how.steps, *codes.shape)) * INPUT_MAX < codes
-        return encode, Train(drawn, top)
-    drive = np.broadcast_to(codes * L.POTENTIAL_UNIT, (how.steps, *codes.shape))
-    full = float(INPUT_MAX * L.POTENTIAL_UNIT)
-    level, gain = how.balance.threshold(Layer("encode", drive, codes * L.POTENTIAL_UNIT, full, how.firing))
-    # The comparison is strict, so an input that just reaches the threshold must be let through.
-    threshold = max(1, round(level / L.POTENTIAL_UNIT) - (how.firing.reset == "zero")) * L.POTENTIAL_UNIT
-    initial = int(threshold * how.firing.start)
-    encode = L.Encode(
-        name="encode", coding="direct", code_max=INPUT_MAX, threshold=threshold, initial_voltage=initial,
-        reset=how.firing.reset, refractory=how.refractory,
-    )  # fmt: skip
-    return encode, Train(how.firing.fire(drive, threshold, initial), gain / full * top)
-
-
-def _hidden(stage: Stage, trains, target, how: "_How") -> tuple[list[L.Layer], Train]:
-    """The integer layers of one stage and its spikes on the samples."""
-    for bits in WEIGHT_BITS:
-        found = driven(stage, trains, how.firing, bits=bits)
-        goal = target.reshape(len(target), *found.drive.shape[2:]) / found.per_code
-        high = _highest(stage, trains) / found.per_code
-        level, gain = how.balance.threshold(Layer(stage.activation, found.drive, goal, high, how.firing))
-        if how.correct_bias:
-            found = corrected(found, goal, level, gain, how.firing)
-        shift = weight_shift(found.worst, found.bias, level, how.steps)
-        if shift is not None:
-            break
-    else:
-        raise _no_registers(stage)
-    threshold = max(1, round(level * 2.0**shift / L.POTENTIAL_UNIT)) * L.POTENTIAL_UNIT
-    initial = int(threshold * how.firing.start)
-    lif = L.Lif(
-        name=stage.activation, threshold=threshold, bias=integer_bias(found.bias * 2.0**shift), weight_shift=shift,
-        initial_voltage=initial, reset=how.firing.reset, scale=found.per_code / 2.0**shift,
-        current_decay=how.current_decay, refractory=how.refractory,
-    )  # fmt: skip
-    spikes = how.firing.fire(found.drive * np.float32(2.0**shift), threshold, initial)
-    return _linked(stage, found.layers, lif), Train(spikes, found.per_code * gain)
-
-
-def _pool_of_any(stage: Stage, trains, target, how: "_How") -> tuple[list[L.Layer], Train]:
-    """Neurons that fire when one of their inputs does: a spike brings twice the threshold."""
-    found = driven(stage, trains, how.firing, bits=WEIGHT_BITS[0])
-    threshold = found.drive.dtype.type(int(np.abs(found.layers[0].weight).max()) / 2)
-    firing = Firing("zero", how.firing.once)
-    spikes = firing.fire(found.drive, threshold, 0.0)
-    lif = L.Lif(
-        name=stage.activation, threshold=int(threshold * 2.0**MIN_SHIFT) // L.POTENTIAL_UNIT * L.POTENTIAL_UNIT,
-        weight_shift=MIN_SHIFT, current_decay=how.current_decay, refractory=how.refractory,
-        scale=found.per_code / 2.0**MIN_SHIFT,
-    )  # fmt: skip
-    value = firing.values(spikes)
-    square = float((value * value).sum())
-    unit = float((value * target).sum()) / square if square else float(trains[stage.branches[0].layer.inputs[0]].unit)
-    return _linked(stage, found.layers, lif), Train(spikes, unit)
-
-
-def _highest(stage: Stage, trains) -> float:
-    """The upper bound of the activation of a stage; a mean has that of what it reads."""
-    (first, *_) = stage.branches
-    return first.gain * float(np.max(trains[first.layer.inputs[0]].unit)) if stage.pool else stage.high
-
-
-def _linked(stage: Stage, weighted, lif: L.Lif) -> list[L.Layer]:
-    """The weighted layers of a stage, the additions of their sums, and its neurons."""
-    layers: list[L.Layer] = [_renamed(layer) for layer in weighted]
-    total = layers[0].name
-    for count, layer in enumerate(layers[1:], start=2):
-        name = stage.total if count == len(weighted) else f"{stage.total}/{count}"
-        layers.append(L.Add(name=name, inputs=(total, layer.name)))
-        total = name
-    return [*layers, replace(lif, inputs=(total,))]
-
-
-def _read_out(stage: Stage, trains, target, how: "_How") -> list[L.Layer]:
-    """The last layer: potentials that add up over the presentation, with a factor 2 of room on the samples."""
-    for bits in WEIGHT_BITS:
-        found = driven(stage, trains, how.firing, bits=bits)
-        if how.correct_bias:
-            goal = target.reshape(len(target), *found.drive.shape[2:]) / found.per_code
-            found = shifted(found, channel_means(goal - found.drive.mean(axis=0, dtype=np.float64)))
-        largest = float(np.abs(found.drive.cumsum(axis=0, dtype=np.float64)).max())
-        # The potential needs room for what adds up, the register for the bias; coarser weights need less of both.
-        room = weight_shift(found.worst, found.bias, largest, 1)
-        if room is not None:
-            break
-    else:
-        raise _no_registers(stage)
-    shift = min(room, READ_OUT_SHIFT)
-    lif = L.Lif(
-        name=stage.activation + "/potential", threshold=None, bias=integer_bias(found.bias * 2.0**shift),
-        weight_shift=shift, scale=found.per_code / 2.0**shift / how.steps, current_decay=how.current_decay,
-    )  # fmt: skip
-    return _linked(stage, found.layers, lif)
-
-
-def _no_registers(stage: Stage) -> InputError:
-    return InputError(
-        f"to_spiking: layer '{stage.branches[0].layer.name}': its biases or activations are too large beside its "
-        "weights for the registers; scale the weights of the layer up and those after it down"
-    )

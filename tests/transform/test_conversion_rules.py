@@ -87,7 +87,7 @@ def test_qcfs_gives_the_codes_of_the_quantized_network(bits):
     )
     x = 255.0 * np.random.default_rng(2).integers(0, 2, (50, 6)).astype(np.float32)  # each pixel at every step or never
     q = quantize(network, activation_bits=bits, per_channel=False, samples=x)
-    snn = to_spiking(q, steps=levels, samples=x, reset="subtract", balance=QcfsBalance(), correct_bias=False)
+    snn = to_spiking(q, steps=levels, samples=x, reset="subtract", balance=QcfsBalance())
     found = populations(snn)
     _, activity = run_batch(found, input_codes(snn, x), levels, LOIHI1, seed=0, trial=0, first=0, threads=1)
     _, kept = run_integer(q, x, keep=["r"])

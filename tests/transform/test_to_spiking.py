@@ -168,7 +168,7 @@ def test_large_biases_get_coarser_weights_and_are_not_clipped(steps):
         input_shape=(2,),
     )
     x = random.uniform(0, 255, (40, 2))
-    snn = to_spiking(net, steps=steps, samples=x, reset="subtract", correct_bias=False)
+    snn = to_spiking(net, steps=steps, samples=x, reset="subtract")
     first = snn.layer("r")
     np.testing.assert_allclose(first.bias * first.scale, [1.0, 1.2, 1.5], rtol=0.02)
     last = snn.layers[-1]
