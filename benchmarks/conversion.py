@@ -139,7 +139,7 @@ def residual(images):
     judge = Judge(x, y, samples, replace(LOIHI, cores=512, mesh=(16, 8)))
     table(f"ResNet-8, {len(x):,} images, reset by subtraction")
     judge.reference("integer reference, 8 bits", network)
-    judge.spiking("128 steps", network, steps=128, reset="subtract")
+    judge.spiking("128 steps, biases corrected", network, steps=128, reset="subtract", correct_bias=True)
 
 
 PARTS = {part.__name__: part for part in (resets, balances, levels, pooling, residual)}

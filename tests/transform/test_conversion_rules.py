@@ -18,7 +18,7 @@ from neuroemu import (
     run_integer,
     to_spiking,
 )
-from neuroemu.errors import InputError
+from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Conv2d, Dense, Flatten, MaxPool2d, relu, sequential
 from neuroemu.spiking.arithmetic import LOIHI1
 from neuroemu.spiking.engine import input_codes, run_batch
@@ -135,6 +135,12 @@ def test_every_neuron_fires_at_most_once():
     first = np.where(activity[0].spikes[0].any(axis=0), activity[0].spikes[0].argmax(axis=0), 48)
     order = np.argsort(codes)
     assert (np.diff(first[order]) <= 0).all() and len(np.unique(first)) > 5
+
+
+def test_rules_are_objects():
+    for wrong in ({"balance": "mse"}, {"max_pooling": "or"}, {"correct_bias": 1}):
+        with pytest.raises(ArgumentTypeError, match=next(iter(wrong))):
+            to_spiking(net(), steps=8, samples=images(10), **wrong)
 
 
 def test_first_spikes_take_64_steps_at_most():
