@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from .. import _checks
-from ..errors import InputError
+from ..errors import InputError, UnsupportedError
 from ..network import layers as L
 from ..network import ops
 from ..network.firing import BIAS_MAX, BIAS_MIN, THRESHOLD_MAX, Fire
@@ -93,26 +93,36 @@ def to_truenorth(
     samples = check_samples(samples, network, who=who)[: min(256, max(8, SAMPLE_WORK // steps))]
     top = _input_top(network, samples)
     real = decoded(network)
-    stages = stages_of(real)
+    items, after = stages_of(real)
+    stages = [item for item in items if isinstance(item, Stage)]
     _, targets = run_float(real, samples, keep=[stage.activation for stage in stages])
     encode, spikes = _encoder(samples / top * INPUT_MAX, steps, coding)
-    layers, unit = [encode], top
-    for stage in stages:
-        source = layers[-1].name
-        for mover in stage.before:
-            layers.append(replace(mover, inputs=(source,)))
-            source = mover.name
-            spikes = np.stack([ops.rearrange(mover, s, output_shape(mover, [s.shape[1:]])) for s in spikes])
-        placed = replace(stage, layer=replace(stage.layer, inputs=(source,)))
-        weighted, fire, unit, spikes = _stage(placed, unit, spikes, targets[stage.activation], weight_bits, reset)
-        layers += [weighted, fire]
-    for mover in stages[-1].after:
+    layers, unit, source = [encode], top, INPUT
+    for item in items:
+        _check_chain(item, source)
+        if isinstance(item, Stage):
+            weighted, fire, unit, spikes = _stage(item, unit, spikes, targets[item.activation], weight_bits, reset)
+            layers += [replace(weighted, inputs=(layers[-1].name,)), fire]
+            source = item.activation
+        else:
+            layers.append(replace(item, inputs=(layers[-1].name,)))
+            spikes = np.stack([ops.rearrange(item, s, output_shape(item, [s.shape[1:]])) for s in spikes])
+            source = item.name
+    for mover in after:
         layers.append(replace(mover, inputs=(layers[-1].name,)))
     return Network(
         layers=tuple(layers), input_shape=network.input_shape,
         name=name or f"{network.name} ({steps} ticks, {weight_bits} bits)",
         grids={INPUT: Grid(scale=top / INPUT_MAX, zero_point=-128)}, steps=steps,
     )  # fmt: skip
+
+
+def _check_chain(item: Stage | L.Layer, source: str):
+    """Refuse what does not read the one layer before it."""
+    reads = [branch.layer.inputs[0] for branch in item.branches] if isinstance(item, Stage) else list(item.inputs)
+    if reads != [source]:
+        name = item.activation if isinstance(item, Stage) else item.name
+        raise UnsupportedError(f"to_truenorth: '{name}' reads {', '.join(reads)}; only chains of layers convert")
 
 
 def _input_top(network: Network, samples) -> float:
@@ -142,9 +152,10 @@ def _encoder(codes, steps, coding) -> tuple[L.Encode, np.ndarray]:
 
 def _stage(stage: Stage, unit, spikes, target, bits, reset):
     """The integer layers of one stage, the real value of a spike of theirs at every tick, and their spikes."""
-    layer = stage.layer
+    (branch,) = stage.branches
+    layer = branch.layer
     codes, step = _codes(layer.weight, bits)
-    per_code = step * unit * stage.gain
+    per_code = step * unit * branch.gain
     leak = np.zeros(len(codes)) if layer.bias is None else layer.bias / per_code
     leak = np.clip(np.rint(leak), BIAS_MIN, BIAS_MAX).astype(np.int64)
     weights = codes.astype(np.float32)
@@ -158,7 +169,7 @@ def _stage(stage: Stage, unit, spikes, target, bits, reset):
 
 
 def _fire_name(stage: Stage) -> str:
-    return f"{stage.layer.name}/fire" if stage.last else stage.activation
+    return f"{stage.branches[0].layer.name}/fire" if stage.last else stage.activation
 
 
 def _codes(weight, bits) -> tuple[np.ndarray, float]:

@@ -5,7 +5,7 @@ import pytest
 
 from neuroemu import chips, group_channels, place, quantize, run, run_float, run_integer, to_truenorth
 from neuroemu.errors import InputError, PlacementError, UnsupportedError
-from neuroemu.network import AveragePool2d, Conv2d, Dense, Fire, Flatten, MaxPool2d, relu, sequential
+from neuroemu.network import Add, AveragePool2d, Conv2d, Dense, Fire, Flatten, MaxPool2d, relu, sequential
 
 
 def blobs(n, seed=0):
@@ -102,3 +102,10 @@ def test_arguments_are_checked(change, error, message):
 def test_layers_without_a_spiking_form():
     with pytest.raises(UnsupportedError, match="MaxPool2d"):
         to_truenorth(net(MaxPool2d(name="max", size=2), fan_in=16), steps=4, samples=blobs(9))
+
+
+def test_additions_and_joins_are_refused():
+    branch = Conv2d(name="c2", weight=np.ones((4, 4, 1, 1)))
+    middle = [branch, Add(name="sum", inputs=("c2", "relu")), relu(name="r2")]
+    with pytest.raises(UnsupportedError, match="'r2' reads relu, relu; only chains"):
+        to_truenorth(net(*middle), steps=8, samples=blobs(10))
