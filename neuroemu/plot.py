@@ -64,6 +64,63 @@ def energy_accuracy(results) -> Figure:
     return figure
 
 
+def pareto(results) -> Figure:
+    """Energy of an inference against accuracy, a panel for each chip, with the results that no other beats in both.
+
+    The line joins the front of the chip: results for which no other of that chip has at least their accuracy for less
+    energy, or more accuracy for the same. Names of networks stand beside them; bars are 95 % intervals over images.
+
+    Parameters
+    ----------
+    results : list of Result, or a Comparison
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not results, or results without accuracy.
+    """
+    results = _checked(results)
+    chips = list(dict.fromkeys(r.chip_name for r in results))
+    figure = _figure(1.2 + 2.4 * len(chips), 4.0)
+    panels = figure.subplots(1, len(chips), sharey=True, squeeze=False)[0]
+    for axes, chip, colour in zip(panels, chips, _colours(len(chips)), strict=True):
+        _front_of(axes, [r for r in results if r.chip_name == chip], colour)
+        axes.set_title(chip, fontsize=10, color=colour)
+    panels[0].set_ylabel("accuracy (%)")
+    figure.supxlabel("energy of an inference (J)", fontsize=10)
+    return figure
+
+
+def front(results) -> tuple[Result, ...]:
+    """The results that no other beats in energy and accuracy, by rising energy; among equals the first."""
+    results, best = _checked(results), []
+    if any(r.accuracy is None for r in results):
+        raise InputError("front: a result has no accuracy; run with labels=")
+    for result in sorted(results, key=lambda r: (r.energy_per_inference, -r.accuracy)):
+        if not best or result.accuracy > best[-1].accuracy:
+            best.append(result)
+    return tuple(best)
+
+
+def _front_of(axes, results, colour: str):
+    """One panel of `pareto`."""
+    best = front(results)
+    axes.plot([r.energy_per_inference for r in results], [100 * r.accuracy for r in results], "o", color="0.7", ms=4)
+    middle = np.array([100 * r.accuracy for r in best])
+    interval = 100 * np.array([r.accuracy_interval for r in best]).T
+    axes.errorbar(
+        [r.energy_per_inference for r in best], middle, yerr=np.maximum(0, np.abs(interval - middle)), fmt="o-",
+        color=colour, ms=6, lw=1.2, elinewidth=0.6, capsize=2,
+    )  # fmt: skip
+    for r in best:
+        place = (r.energy_per_inference, 100 * r.accuracy)
+        axes.annotate(r.network_name, place, (6, -10), textcoords="offset points", fontsize=7, color=colour)
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.3, y=0.08)
+    axes.ticklabel_format(axis="x", scilimits=(0, 0))
+    axes.tick_params(labelsize=8)
+
+
 def energy_parts(result: Result) -> Figure:
     """Energy of one result by layer and part, in joules an inference."""
     _checked([result])
