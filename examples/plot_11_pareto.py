@@ -51,7 +51,7 @@ for density, form in forms.items():
         coarse = ne.quantize(
             form, weight_bits=bits, samples=samples, weight_calibration=ne.Mse(), rounding=ne.Gptq(), correct_bias=True
         )
-        coarse = coarse.replace(name=f"{bits} bit, {density:.0%}")
+        coarse = coarse.replace(name=f"{bits} bits, {density:.0%}")
         results += [ne.run(coarse, chip, x, labels=y) for chip in (ne.chips.ISAAC, ne.chips.HERMES, ne.chips.TPU_V1)]
     spiking = ne.to_spiking(form, steps=32, samples=samples, name=f"32 steps, {density:.0%}")
     results.append(ne.run(spiking, ne.chips.LOIHI, x[:100], labels=y[:100]))

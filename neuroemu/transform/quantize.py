@@ -64,8 +64,8 @@ def quantize(
         Take out of each bias what rounding shifts the mean of its channel by, as measured on the samples; see
         `neuroemu.transform.bias.correct`.
     groups : Groups, optional
-        Weight steps by group of inputs, `Groups(64)`: for the integer reference and processors; chips without a
-        multiplier for partial sums refuse them.
+        Weight steps by group of inputs, `Groups(64)`. On crossbars a group takes row tiles of its own, so choose a
+        multiple or divisor of their rows; systolic arrays, which add partial sums up unscaled, refuse.
     weight_calibration : MinMax or Mse, default MinMax()
         Range of the weights of each channel, group or layer. `Mse()` clips where that lowers the squared error; it is
         worth it below 5 bits.
