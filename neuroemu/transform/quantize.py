@@ -180,7 +180,7 @@ def _quantized(layer: L.Weighted, in_grid: Grid, how: dict) -> L.Weighted:
 def _refuse_long_sums(network: Network) -> None:
     """Factors of groups make sums longer; what could leave 32 bits is refused."""
     for layer in network.weighted:
-        if layer.weight_grid.factors is None:
+        if not layer.in_groups:
             continue
         grid = network.grids[layer.inputs[0]]
         widest = max(grid.high - grid.zero_point, grid.zero_point - grid.low)

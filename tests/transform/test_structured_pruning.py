@@ -213,6 +213,20 @@ def test_reconstruction_helps_whole_networks():
     assert found[1] > 0.93 > found[0] + 0.2
 
 
+def test_onnxruntime_computes_what_is_left(tmp_path):
+    """Pruned, rounded by Gptq, written in the QDQ form: the codes of another runtime, or their neighbours."""
+    runtime = pytest.importorskip("onnxruntime")
+    net, (x, _) = ne.datasets.mnist_network(), ne.datasets.mnist_test(100)
+    samples = net.samples[:128]
+    small = ne.prune(net, density=0.6, structure=ne.Channels(), samples=samples, reconstruct=ne.LeastSquares())
+    q = ne.quantize(small, samples=samples, weight_bits=4, rounding=ne.Gptq(), correct_bias=True)
+    ne.save(q, tmp_path / "small.onnx")
+    session = runtime.InferenceSession(tmp_path / "small.onnx")
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
+    steps = np.rint(np.abs(theirs - ne.run_integer(q, x)) / q.grids[q.output].scale)
+    assert steps.max() <= 1 and (steps == 0).mean() > 0.99
+
+
 def test_smaller_networks_take_fewer_cores():
     net = ne.datasets.mnist_network()
     samples = net.samples[:64]
