@@ -70,8 +70,8 @@ def pareto(results) -> Figure:
     """Energy of an inference against accuracy, a panel for each chip, with the results that no other beats in both.
 
     Energy starts at zero. The line joins the front of the chip: results for which no other of that chip has at least
-    their accuracy for less energy, or more accuracy for the same. Names of networks stand beside them; bars are 95 %
-    intervals over images.
+    their accuracy for less energy, or more accuracy for the same. They are numbered, with the names of the networks in
+    the corner; bars are 95 % intervals over images.
 
     Parameters
     ----------
@@ -115,12 +115,14 @@ def _front_of(axes, results, colour: str):
         [r.energy_per_inference for r in best], middle, yerr=np.maximum(0, np.abs(interval - middle)), fmt="o-",
         color=colour, ms=6, lw=1.2, elinewidth=0.6, capsize=2,
     )  # fmt: skip
-    for place, r in enumerate(best):
-        point, beside = (r.energy_per_inference, 100 * r.accuracy), (7, 4 if place % 2 else -11)
-        axes.annotate(r.network_name, point, beside, textcoords="offset points", fontsize=7, color=colour)
+    for number, r in enumerate(best, 1):
+        point = (r.energy_per_inference, 100 * r.accuracy)
+        axes.annotate(str(number), point, (6, -10), textcoords="offset points", fontsize=7, color=colour)
+    names = "\n".join(f"{number}: {r.network_name}" for number, r in enumerate(best, 1))
+    axes.text(0.04, 0.03, names, transform=axes.transAxes, fontsize=7, color=colour, va="bottom")
     axes.grid(alpha=0.3)
     # From zero, so that a saving looks as large as it is.
-    axes.set_xlim(0, 1.5 * max(r.energy_per_inference for r in results))
+    axes.set_xlim(0, 1.15 * max(r.energy_per_inference for r in results))
     axes.ticklabel_format(axis="x", scilimits=(0, 0))
     axes.tick_params(labelsize=8)
 
