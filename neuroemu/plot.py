@@ -66,6 +66,67 @@ def energy_accuracy(results) -> Figure:
     return figure
 
 
+def pareto(results) -> Figure:
+    """Energy of an inference against accuracy, a panel for each chip, with the results that no other beats in both.
+
+    Energy starts at zero. The line joins the front of the chip: results for which no other of that chip has at least
+    their accuracy for less energy, or more accuracy for the same. They are numbered, with the names of the networks in
+    the corner; bars are 95 % intervals over images.
+
+    Parameters
+    ----------
+    results : list of Result, or a Comparison
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not results, or results without accuracy.
+    """
+    results = _checked(results)
+    chips = list(dict.fromkeys(r.chip_name for r in results))
+    figure = _figure(1.2 + 2.4 * len(chips), 4.0)
+    panels = figure.subplots(1, len(chips), sharey=True, squeeze=False)[0]
+    for axes, chip, colour in zip(panels, chips, _colours(len(chips)), strict=True):
+        _front_of(axes, [r for r in results if r.chip_name == chip], colour)
+        axes.set_title(chip, fontsize=10, color=colour)
+    panels[0].set_ylabel("accuracy (%)")
+    figure.supxlabel("energy of an inference (J)", fontsize=10)
+    return figure
+
+
+def front(results) -> tuple[Result, ...]:
+    """The results that no other beats in energy and accuracy, by rising energy; among equals the first."""
+    results, best = _checked(results), []
+    if any(r.accuracy is None for r in results):
+        raise InputError("front: a result has no accuracy; run with labels=")
+    for result in sorted(results, key=lambda r: (r.energy_per_inference, -r.accuracy)):
+        if not best or result.accuracy > best[-1].accuracy:
+            best.append(result)
+    return tuple(best)
+
+
+def _front_of(axes, results, colour: str):
+    """One panel of `pareto`."""
+    best = front(results)
+    axes.plot([r.energy_per_inference for r in results], [100 * r.accuracy for r in results], "o", color="0.7", ms=4)
+    middle = np.array([100 * r.accuracy for r in best])
+    interval = 100 * np.array([r.accuracy_interval for r in best]).T
+    axes.errorbar(
+        [r.energy_per_inference for r in best], middle, yerr=np.maximum(0, np.abs(interval - middle)), fmt="o-",
+        color=colour, ms=6, lw=1.2, elinewidth=0.6, capsize=2,
+    )  # fmt: skip
+    for number, r in enumerate(best, 1):
+        point = (r.energy_per_inference, 100 * r.accuracy)
+        axes.annotate(str(number), point, (6, -10), textcoords="offset points", fontsize=7, color=colour)
+    names = "\n".join(f"{number}: {r.network_name}" for number, r in enumerate(best, 1))
+    axes.text(0.04, 0.03, names, transform=axes.transAxes, fontsize=7, color=colour, va="bottom")
+    axes.grid(alpha=0.3)
+    # From zero, so that a saving looks as large as it is.
+    axes.set_xlim(0, 1.15 * max(r.energy_per_inference for r in results))
+    axes.ticklabel_format(axis="x", scilimits=(0, 0))
+    axes.tick_params(labelsize=8)
+
+
 def energy_parts(result: Result) -> Figure:
     """Energy of one result by layer and part, in joules an inference."""
     _checked([result])
