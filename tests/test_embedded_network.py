@@ -1,5 +1,7 @@
 """The embedded network on the whole MNIST test set. Everything is calibrated on training images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,12 @@ def test_loihi_at_32_steps(eight, reference, images, reset, loss):
     result = run(spiking, chips.LOIHI, x, labels=y)
     assert result.accuracy >= accuracy(reference, y) - loss
     assert result.warnings == ()
+
+
+def test_truenorth_with_one_copy_and_with_four(images):
+    x, y = images
+    network = datasets.mnist_truenorth_network()
+    one, four = (run(network, replace(chips.TRUENORTH, copies=k), x, labels=y, trials=2) for k in (1, 4))
+    assert min(one.scores.by_trial) >= 0.95 and one.n_units == 30
+    assert four.accuracy > one.accuracy and four.n_units == 120
+    assert one.warnings == ()

@@ -16,8 +16,18 @@ from ..errors import FileFormatError, InputError, NeuroemuError
 from ..network import Network, load
 from ..network._build import one_line
 from .events import Events, read_nmnist
+from .truenorth import mnist_truenorth_network
 
-__all__ = ["Events", "load_inputs", "mnist_network", "mnist_test", "mnist_train", "read_idx", "read_nmnist"]
+__all__ = [
+    "Events",
+    "load_inputs",
+    "mnist_network",
+    "mnist_test",
+    "mnist_train",
+    "mnist_truenorth_network",
+    "read_idx",
+    "read_nmnist",
+]
 
 TRAIN_FILES = {  # SHA-256 of the compressed files
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
