@@ -8,56 +8,109 @@ print(compare(results))
 
 __version__ = "0.1.0"
 
-from . import chips, components, crossbar, datasets, devices, digital, errors, network, spiking, validation
+from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing
 from .comparison import Comparison, compare
-from .network import Network, load, run_float, run_integer, run_spiking, save
+from .conversion import ConversionReport, LayerConversion, conversion_report
+from .fairness import BreakEven, Unfair, break_even, unfair
+from .measuring import Measured, measure_baseline
+from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
 from .result import Result, chip_yield
+from .spiking import (
+    StopWhenSure,
+    calibrate_stop,
+    check_range,
+    check_shift,
+    core_report,
+    steps_curve,
+    to_integer_core,
+)
 from .sweeps import Sweep, sweep
 from .transform import (
+    AdaRound,
+    Blocks,
+    Channels,
+    Contribution,
     Entropy,
+    Gptq,
+    Groups,
+    LeastSquares,
+    Magnitude,
     MinMax,
     Mse,
+    Nearest,
     Percentile,
+    Rows,
+    Weights,
     calibrate,
     equalize,
     fold,
+    freed,
     group_channels,
     layer_pairs,
     prune,
     quantize,
+    to_graded,
+    to_sigma_delta,
     to_spiking,
     to_truenorth,
 )
 from .versions import show_versions
 
 __all__ = [
+    "AdaRound",
+    "Blocks",
+    "BreakEven",
+    "Channels",
     "Comparison",
+    "Contribution",
+    "ConversionReport",
     "Entropy",
+    "Gptq",
+    "Groups",
+    "LayerConversion",
+    "LeastSquares",
+    "Magnitude",
+    "Measured",
     "MinMax",
     "Mse",
+    "Nearest",
     "Network",
     "Percentile",
     "Placement",
     "Result",
+    "Rows",
+    "StopWhenSure",
     "Sweep",
+    "Unfair",
+    "Weights",
     "ageing",
+    "break_even",
     "calibrate",
+    "calibrate_stop",
+    "check_range",
+    "check_shift",
     "chip_yield",
     "chips",
     "compare",
     "components",
+    "conversion_report",
+    "core_report",
     "crossbar",
+    "crosswalk",
     "datasets",
     "devices",
     "digital",
     "equalize",
     "errors",
     "fold",
+    "freed",
+    "from_torch",
     "group_channels",
     "layer_pairs",
     "load",
+    "measure_baseline",
     "network",
     "place",
     "plot",
@@ -70,9 +123,14 @@ __all__ = [
     "save",
     "show_versions",
     "spiking",
+    "steps_curve",
     "sweep",
+    "to_graded",
+    "to_integer_core",
+    "to_sigma_delta",
     "to_spiking",
     "to_truenorth",
+    "unfair",
     "validation",
 ]
 

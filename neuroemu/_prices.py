@@ -9,7 +9,22 @@ from .errors import ArgumentTypeError, InputError, PriceError
 
 KINDS = {"marginal": "J", "average": "J", "static": "W", "leakage": "W"}
 EVIDENCE = ("silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed")
-PARTS = ("array", "core", "converters", "synapse", "neuron", "network", "memory", "compute", "chip", "host")
+PARTS = (
+    "array", "core", "converters", "synapse", "neuron", "network", "memory", "off_chip", "compute", "chip", "host",
+)  # fmt: skip
+BOUNDARIES = {  # what a part belongs to when machines are set side by side
+    "array": "array",
+    "core": "core, not split",  # one measured price that holds array, converters and digital units
+    "converters": "converters",
+    "synapse": "digital",
+    "neuron": "digital",
+    "compute": "digital",
+    "network": "on-chip memory and network",
+    "memory": "on-chip memory and network",
+    "off_chip": "off-chip",
+    "chip": "chip, not split",
+    "host": "host",
+}
 SCOPES = ("core", "chip", "board")
 
 
@@ -33,7 +48,7 @@ class Cost:
         Author, year, DOI, table or figure.
     evidence : {"silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed"}
     part : str
-        Part of the machine, one of `PARTS`.
+        Part of the machine, one of `PARTS`. "core" and "chip" are prices of a whole that no source splits.
     scope : {"core", "chip", "board"} or None
         For watts: the unit that burns them, with all that is inside it. None for joules.
     band : (float, float)
@@ -100,6 +115,9 @@ class CostTable:
         Counted kinds without a price, and the reason; counted for information, charged nothing.
     excludes : tuple of str
         What no price of this table holds; printed with every result.
+    unpriced : str
+        Why events without a price are no mistake: none is public. They are then listed as missing and the energy of a
+        run that has some is unknown, NaN; "" makes them an error.
 
     Raises
     ------
@@ -112,6 +130,7 @@ class CostTable:
     covered: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     free: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
+    unpriced: str = ""
 
     def __post_init__(self):
         if not all(isinstance(cost, Cost) for cost in self.costs):
@@ -124,7 +143,7 @@ class CostTable:
         self._refuse_doubles()
 
     def __reduce__(self):
-        return _table, (self.costs, dict(self.covered), dict(self.free), self.excludes)
+        return _table, (self.costs, dict(self.covered), dict(self.free), self.excludes, self.unpriced)
 
     def of(self, event: str) -> tuple[Cost, ...]:
         """The prices per event of kind `event`, joules; empty when there is none."""
@@ -162,5 +181,5 @@ class CostTable:
                 )
 
 
-def _table(costs, covered, free, excludes) -> CostTable:
-    return CostTable(costs=costs, covered=covered, free=free, excludes=excludes)
+def _table(costs, covered, free, excludes, unpriced) -> CostTable:
+    return CostTable(costs=costs, covered=covered, free=free, excludes=excludes, unpriced=unpriced)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._counts import aligned
 from .errors import ArgumentTypeError, InputError
+from .fairness import Unfair, unfair
 from .result import Result, percent_interval, si
 
 
@@ -17,6 +18,11 @@ class Comparison:
     """Results side by side; prints as a table."""
 
     results: tuple[Result, ...]
+
+    @property
+    def unfair(self) -> tuple[Unfair, ...]:
+        """What is unfair in this comparison; see `neuroemu.unfair`."""
+        return unfair(self.results)
 
     def rows(self) -> list[dict[str, Any]]:
         """`Result.row()` of each."""
@@ -73,7 +79,8 @@ class Comparison:
         for result in self.results:
             missing = "; ".join(result.energy.excludes)
             texts = [f"not included: {missing}"] if missing else []
-            for text in [*texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
+            unknown = [f"energy unknown: {result.energy.unknown}"] if result.energy.unknown else []
+            for text in [*unknown, *texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
                 chips = told.setdefault(text, [])
                 if result.chip_name not in chips:
                     chips.append(result.chip_name)
@@ -81,7 +88,8 @@ class Comparison:
             f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
             "interval; latency is that of a batch."
         )
-        return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items())]
+        found = [f"Unfair: {finding}." for finding in self.unfair]
+        return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items()), *found]
 
     def _repr_html_(self):
         head, *rows = self._table()
@@ -115,6 +123,7 @@ def compare(results) -> Comparison:
 def _columns(result: Result) -> tuple[str, ...]:
     scores = result.scores
     share = result.energy.static / result.energy.total if result.energy.total else 0.0
+    unknown = result.energy.unknown
     return (
         result.network_name,
         result.chip_name,
@@ -122,8 +131,8 @@ def _columns(result: Result) -> tuple[str, ...]:
         f"+-{50 * (scores.chip_interval[1] - scores.chip_interval[0]):.2f} ({result.n_trials})"
         if result.chip_interval
         else "-",
-        si(result.energy_per_inference, "J"),
-        f"{share:.0%}",
+        "unknown" if unknown else si(result.energy_per_inference, "J"),
+        "-" if unknown else f"{share:.0%}",
         si(result.latency_per_inference, "s"),
         f"{result.throughput:,.0f}",
         str(result.n_units),

@@ -10,11 +10,14 @@ with n_k events of kind k at e_k joules, and static powers P_s charged for t sec
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import fsum
+from math import fsum, nan
+from typing import Any
+
+import numpy as np
 
 from . import _checks
-from ._counts import Counts, aligned
-from ._prices import SCOPES, Cost, CostTable
+from ._counts import Counts, aligned, si
+from ._prices import BOUNDARIES, SCOPES, Cost, CostTable
 from .errors import ArgumentTypeError, PriceError
 
 __all__ = ["Cost", "CostTable", "Counts", "Energy", "Line", "price"]
@@ -39,7 +42,8 @@ class Energy:
 
     Joules are those of all `inferences` together. `boundary` is the scope of the static power in `total`; all scopes
     with a price stand in `static_by_scope`. `missing` lists (layer, kind, count) of events charged nothing because
-    their price is unknown; `free` those charged nothing for a stated reason.
+    their price is unknown; `free` those charged nothing for a stated reason. `unknown` says why the joules are not
+    known at all: they are NaN then.
     """
 
     lines: tuple[Line, ...]
@@ -50,21 +54,22 @@ class Energy:
     missing: tuple[tuple[str, str, int], ...] = ()
     free: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
+    unknown: str = ""
 
     @property
     def dynamic(self) -> float:
         """Joules of events. An average price puts its static share here."""
-        return fsum(line.joules for line in self._lines("J"))
+        return self._known(fsum(line.joules for line in self._lines("J")))
 
     @property
     def static(self) -> float:
         """Joules of static power at `boundary`."""
-        return fsum(line.joules for line in self._lines("W"))
+        return self._known(fsum(line.joules for line in self._lines("W")))
 
     @property
     def total(self) -> float:
         """dynamic + static, joules."""
-        return fsum(line.joules for line in self.lines)
+        return self._known(fsum(line.joules for line in self.lines))
 
     @property
     def per_inference(self) -> float:
@@ -74,12 +79,12 @@ class Energy:
     @property
     def low(self) -> float:
         """Total with every price at the low end of its band, joules."""
-        return fsum(line.joules * line.cost.band[0] for line in self.lines)
+        return self._known(fsum(line.joules * line.cost.band[0] for line in self.lines))
 
     @property
     def high(self) -> float:
         """Total with every price at the high end of its band, joules."""
-        return fsum(line.joules * line.cost.band[1] for line in self.lines)
+        return self._known(fsum(line.joules * line.cost.band[1] for line in self.lines))
 
     def by_part(self) -> dict[str, float]:
         """Dynamic joules of each part of the machine."""
@@ -89,13 +94,58 @@ class Energy:
         """Dynamic joules of each layer."""
         return _grouped(self._lines("J"), lambda line: line.layer)
 
+    def by_boundary(self) -> dict[tuple[str, str], float]:
+        """Joules by (boundary, "dynamic" or "static"), over all layers.
+
+        Boundaries are array, converters, digital, on-chip memory and network, off-chip and host; what was measured as
+        a whole stands as "core, not split" or "chip, not split".
+        """
+        share = {"J": "dynamic", "W": "static"}
+        return _grouped(self.lines, lambda line: (BOUNDARIES[line.cost.part], share[line.cost.unit]))
+
+    def by_layer_and_boundary(self) -> dict[tuple[str, str], float]:
+        """Joules by (layer, boundary); the layer of a static power is "static"."""
+        return _grouped(self.lines, lambda line: (line.layer or "static", BOUNDARIES[line.cost.part]))
+
+    def spread(self, *, draws: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
+        """5 %, 50 % and 95 % points of the total, joules, when every price is uncertain within its band.
+
+        Each price is drawn on its own; all the lines that it prices share the draw. A price below its nominal value is
+        as likely as one above it, log-uniform to the end of the band on either side, so its median is the nominal one.
+        A band of (1, 1), no spread known, stays where it is: the spread is a lower bound.
+
+        Parameters
+        ----------
+        draws : int, 100 to 10,000,000
+        seed : int
+        """
+        _checks.integer(draws, who="Energy.spread", name="draws", low=100, high=10_000_000)
+        _checks.integer(seed, who="Energy.spread", name="seed", low=0)
+        joules = _grouped(self.lines, lambda line: line.cost)
+        generator, total = np.random.default_rng(seed), np.zeros(draws)
+        for cost, part in joules.items():
+            place = generator.uniform(-1.0, 1.0, draws)
+            low, high = np.log(cost.band[0]), np.log(cost.band[1])
+            total += part * np.exp(np.where(place < 0, -place * low, place * high))
+        return tuple(float(v) for v in np.quantile(total, (0.05, 0.5, 0.95)))
+
     def by_evidence(self) -> dict[str, float]:
         """Joules, static included, by the evidence behind their price."""
         return _grouped(self.lines, lambda line: line.cost.evidence)
 
+    def report(self) -> str:
+        """Joules of an inference by layer (rows) and boundary (columns), static power in a row of its own, and totals.
+
+        Below: what of it is dynamic and static, and the spread of the total over the bands of the prices.
+        """
+        return _report(self)
+
     def table(self) -> str:
         """The ledger as text, one row for each event kind, with its source."""
         return "\n".join((_rows(self), _totals(self)))
+
+    def _known(self, joules: float) -> float:
+        return nan if self.unknown else joules
 
     def _lines(self, unit: str) -> tuple[Line, ...]:
         return tuple(line for line in self.lines if line.cost.unit == unit)
@@ -133,8 +183,9 @@ def price(
     Raises
     ------
     PriceError
-        An event has no price; an event is covered by one that was not counted in its layer; the table has static
-        powers, but none at `boundary`, or `units` does not say how many units there are.
+        An event has no price and the table does not say that none is public; an event is covered by one that was not
+        counted in its layer; the table has static powers, but none at `boundary`, or `units` does not say how many
+        units there are.
     """
     if not isinstance(counts, Counts) or not isinstance(costs, CostTable):
         got = f"{type(counts).__name__} and {type(costs).__name__}"
@@ -143,7 +194,7 @@ def price(
     inferences = _checks.integer(inferences, who="price", name="inferences", low=1)
     _checks.choice(boundary, SCOPES, who="price", name="boundary")
     lines, missing = _dynamic(counts, costs)
-    if missing and not allow_missing:
+    if missing and not (allow_missing or costs.unpriced):
         raise PriceError(_unpriced(missing[0], costs))
     static = _static(costs, seconds, units or {}, boundary)
     return Energy(
@@ -155,6 +206,7 @@ def price(
         missing=tuple(missing),
         free={kind: costs.free[kind] for kind in counts.kinds() if kind in costs.free},
         excludes=costs.excludes,
+        unknown=costs.unpriced if missing else "",
     )
 
 
@@ -194,11 +246,31 @@ def _unpriced(event: tuple[str, str, int], costs: CostTable) -> str:
     return f"price: layer '{layer}': '{kind}' ({n:,} events) {cause}; {remedy}"
 
 
-def _grouped(lines, key: Callable[[Line], str]) -> dict[str, float]:
-    groups: dict[str, list[float]] = {}
+def _grouped(lines, key: Callable[[Line], Any]) -> dict[Any, float]:
+    groups: dict[Any, list[float]] = {}
     for line in lines:
         groups.setdefault(key(line), []).append(line.joules)
     return {name: fsum(joules) for name, joules in groups.items()}
+
+
+def _report(energy: Energy) -> str:
+    cells = energy.by_layer_and_boundary()
+    columns = list(dict.fromkeys(boundary for _, boundary in cells))
+    layers = list(dict.fromkeys(layer for layer, _ in cells))
+    rows = [("layer", *columns, "all")]
+    for layer in layers:
+        found = [cells.get((layer, column), 0.0) / energy.inferences for column in columns]
+        rows.append((layer, *(si(joules, "J") if joules else "-" for joules in found), si(fsum(found), "J")))
+    totals = [fsum(j for (_, b), j in cells.items() if b == column) / energy.inferences for column in columns]
+    rows.append(("total", *(si(joules, "J") for joules in totals), si(energy.per_inference, "J")))
+    low, _, high = (si(joules / energy.inferences, "J") for joules in energy.spread())
+    dynamic, static = (si(joules / energy.inferences, "J") for joules in (energy.dynamic, energy.static))
+    return "\n".join((
+        aligned(rows),
+        f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
+        f"bands of the prices: {low} to {high}",
+        *(f"not included: {item}" for item in energy.excludes),
+    ))  # fmt: skip
 
 
 def _rows(energy: Energy) -> str:
@@ -224,6 +296,7 @@ def _totals(energy: Energy) -> str:
         f"dynamic {energy.dynamic:.4g} J, static {energy.static:.4g} J at boundary '{energy.boundary}' "
         f"(static by scope: {scopes or 'none priced apart'})",
     ]
+    lines = [f"unknown: {energy.unknown}"] if energy.unknown else lines
     lines += [f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing]
     lines += [f"free: {kind}, {reason}" for kind, reason in energy.free.items()]
     return "\n".join(lines + [f"not included: {item}" for item in energy.excludes])

@@ -115,6 +115,8 @@ def run(
         Quantized for crossbars and digital chips, from `to_spiking` for spiking chips.
     chip : Chip
     x : ``(B, *network.input_shape)`` array
+        Batch first also where the input is a spike train, for a network that starts with an Encode of coding "spikes":
+        (B, T, ...). Trains (T, B, ...), as `run_spiking` takes them, become that by ``swapaxes(0, 1)``.
     labels : (B,) integers, optional
         Without them the accuracy is None.
     seed : int, 0 to 2^63 - 1

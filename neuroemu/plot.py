@@ -45,8 +45,10 @@ def energy_accuracy(results) -> Figure:
         Not results, or results without accuracy.
     """
     results = _checked(results)
-    if any(r.energy.total <= 0 for r in results):
-        raise InputError("energy_accuracy: a result used no energy, which a log axis cannot show; leave it out")
+    if any(not r.energy.total > 0 for r in results):
+        raise InputError(
+            "energy_accuracy: a result used no energy, or an unknown one, which a log axis cannot show; leave it out"
+        )
     if any(r.accuracy is None for r in results):
         raise InputError("energy_accuracy: a result has no accuracy; run with labels=")
     figure = _figure(10.5, 4.0 + 0.12 * len(results))
@@ -84,6 +86,74 @@ def energy_parts(result: Result) -> Figure:
     axes.set_title(f"{result.network_name} on {result.chip_name}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
     return figure
+
+
+def energy_treemap(result: Result) -> Figure:
+    """Where the joules of an inference go, as areas: a block a layer, in it a box for each part of the machine.
+
+    Areas are shares of the energy; static power is a block of its own, grey. Boxes of less than 1 % carry no text.
+    """
+    _checked([result])
+    if result.energy.total <= 0:
+        raise InputError("energy_treemap: the result used no energy; there is nothing to draw")
+    blocks: dict[str, dict[str, float]] = {}
+    for line in result.energy.lines:
+        block = blocks.setdefault(line.layer or "static", {})
+        block[line.cost.part] = block.get(line.cost.part, 0.0) + line.joules / result.n_images
+    parts = [part for part in dict.fromkeys(p for n, b in blocks.items() if n != "static" for p in b)]
+    colours = dict(zip(parts, _colours(len(parts)), strict=True))
+    figure = _figure(8.0, 4.8)
+    axes = figure.subplots()
+    total = result.energy_per_inference
+    sums = {name: sum(block.values()) for name, block in blocks.items()}
+    for name, corner, size in treemap(sums, (0.0, 0.0), (1.6, 1.0)):
+        for part, at, box in treemap(blocks[name], corner, size):
+            colour = "0.75" if name == "static" else colours[part]
+            axes.add_patch(Rectangle(at, *box, facecolor=colour, edgecolor="white", lw=0.8, alpha=0.85))
+            share = blocks[name][part] / total
+            if share >= 0.01:
+                text = f"{name}\n{part}\n{si(blocks[name][part], 'J')}, {share:.0%}"
+                axes.text(at[0] + box[0] / 2, at[1] + box[1] / 2, text, ha="center", va="center", fontsize=7)
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="0.2", lw=1.5))
+    axes.set(xlim=(0, 1.6), ylim=(1, 0), aspect="equal")
+    axes.axis("off")
+    axes.set_title(f"{result.network_name} on {result.chip_name}: {si(total, 'J')} an inference", fontsize=10)
+    return figure
+
+
+def treemap(values: dict[str, float], corner, size) -> list[tuple[str, tuple[float, float], tuple[float, float]]]:
+    """(name, corner, size) of rectangles that fill one of `size` at `corner`, areas in proportion to `values`.
+
+    Squarified: rows are filled along the shorter side as long as their boxes become less oblong. Zeros are left out.
+
+    Reference: M. Bruls, K. Huizing, J. van Wijk, "Squarified treemaps", Data Visualization 2000,
+    doi:10.1007/978-3-7091-6783-0_4.
+    """
+    left = sorted(((v, name) for name, v in values.items() if v > 0), reverse=True)
+    scale = size[0] * size[1] / sum(v for v, _ in left) if left else 0.0
+    left, (x, y), (wide, high), found = [(v * scale, name) for v, name in left], corner, size, []
+    while left:
+        short, row = min(wide, high), 1
+        while row < len(left) and _oblong(left[: row + 1], short) <= _oblong(left[:row], short):
+            row += 1
+        depth, along = sum(v for v, _ in left[:row]) / short, 0.0
+        for v, name in left[:row]:
+            length = v / depth
+            box = ((x, y + along), (depth, length)) if wide >= high else ((x + along, y), (length, depth))
+            found.append((name, *box))
+            along += length
+        if wide >= high:
+            x, wide = x + depth, wide - depth
+        else:
+            y, high = y + depth, high - depth
+        left = left[row:]
+    return found
+
+
+def _oblong(row, short: float) -> float:
+    """The largest ratio of sides among the boxes of a row of areas along a side."""
+    depth = sum(v for v, _ in row) / short
+    return max(max(depth**2 / v, v / depth**2) for v, _ in row)
 
 
 def sweep(sweeps, *, logarithmic: bool = False) -> Figure:
@@ -292,6 +362,91 @@ def parity(report) -> Figure:
     right.set(xlim=(-105, 105), xlabel="error of ours (%); bar: tolerance, cross: missed")
     handles = [Line2D([], [], color=PROOFS[proof], marker="o", lw=0, label=proof) for proof in proofs]
     figure.legend(handles=handles, frameon=False, loc="outside upper left", ncols=len(handles), fontsize=9)
+    return figure
+
+
+def conversion(report) -> Figure:
+    """A network made spiking, layer by layer: errors beside what was predicted, neurons that say nothing, and rates.
+
+    Left: root mean square errors beside that of the float activations. Dark: the whole error; light: what the layer
+    adds itself; a dot: the same as predicted. Middle: shares of neurons that never spike (those whose activation is 0
+    on all inputs too in grey) or always do, and of activations that no rate can say. Right: mean spikes a neuron and
+    step, and the number of spikes an input.
+
+    Parameters
+    ----------
+    report : ConversionReport, as `neuroemu.conversion_report` gives it
+    """
+    if not (hasattr(report, "layers") and hasattr(report, "agreement") and hasattr(report, "column")):
+        raise ArgumentTypeError(f"plot.conversion: got {type(report).__name__}; give a ConversionReport")
+    names, place = [layer.name for layer in report.layers], np.arange(len(report.layers))
+    figure = _figure(11.5, 1.9 + 0.42 * len(names))
+    left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=(1.3, 1.2, 1))
+    left.barh(place - 0.19, 100 * report.column("error"), 0.36, color=COLOURS[0], label="whole error")
+    left.barh(place + 0.19, 100 * report.column("own"), 0.36, color=COLOURS[0], alpha=0.4, label="of the layer itself")
+    left.plot(100 * report.column("predicted"), place + 0.19, "o", color=COLOURS[1], ms=5, label="predicted")
+    left.set(xlabel="error (% of the rms activation)", yticks=place, yticklabels=names)
+    dead = np.minimum(report.column("dead"), report.column("silent"))
+    shares = {"silent": report.column("silent"), "silent, activation 0": dead, "always": report.column("always")}
+    for (label, share), colour in zip(shares.items(), (COLOURS[1], "0.75", COLOURS[3]), strict=True):
+        middle.barh(place - 0.19, 100 * share, 0.36, color=colour, label=label)
+    middle.barh(place + 0.19, 100 * report.column("saturated"), 0.36, color=COLOURS[4], label="activations saturated")
+    middle.set(xlabel="share (%)")
+    right.barh(place, report.column("rate"), 0.6, color=COLOURS[2])
+    for at in place[report.column("rate") > 0]:
+        layer = report.layers[at]
+        right.annotate(f" {layer.spikes:,.0f} an input", (layer.rate, at), va="center", fontsize=8)
+    right.set(xlabel="spikes a neuron and step")
+    right.margins(x=0.45)
+    right.locator_params(axis="x", nbins=4)
+    for axes in (left, middle):
+        axes.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axes.grid(alpha=0.3, axis="x")
+        axes.set_axisbelow(True)
+    left.invert_yaxis()
+    found = report.accuracy or {f"{a} = {b}": share for (a, b), share in report.agreement.items()}
+    text = ", ".join(f"{name} {value:.2%}" for name, value in found.items())
+    figure.suptitle(f"{report.spiking_name}: {text}", fontsize=10)
+    return figure
+
+
+def steps(curve, *, stopped=()) -> Figure:
+    """Answers against the steps of the presentation, and where inputs stop early.
+
+    Above: accuracy after each step, or without labels the agreement with the last one; a dot for each rule, at its mean
+    steps. Below: the share of the inputs that each rule stops at each step.
+
+    Parameters
+    ----------
+    curve : StepsCurve, as `neuroemu.steps_curve` gives it
+    stopped : what `curve.stopped(rule)` gives, one or several
+    """
+    if not (hasattr(curve, "predictions") and hasattr(curve, "leads")):
+        raise ArgumentTypeError(f"plot.steps: got {type(curve).__name__}; give a StepsCurve")
+    stopped = tuple(stopped) if hasattr(stopped, "__iter__") else (stopped,)
+    figure = _figure(6.0, 4.6 if stopped else 3.4)
+    if stopped:
+        axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    else:
+        axes = below = figure.subplots()
+    right = curve.accuracy is not None
+    axes.plot(curve.steps, 100 * (curve.accuracy if right else curve.agreement), color=COLOURS[0], lw=1.5)
+    axes.set_ylabel("accuracy (%)" if right else "same answer as after the last step (%)")
+    for one, colour in zip(stopped, _colours(len(stopped) + 1)[1:], strict=True):
+        value = 100 * (one.accuracy if right else one.agreement)
+        label = f"lead {one.rule.margin:.3g}: {one.steps.mean():.1f} steps, {value:.2f} %"
+        axes.plot(one.steps.mean(), value, "o", color=colour, ms=7, label=label)
+        share = np.bincount(one.steps, minlength=len(curve.steps) + 1)[1:] / len(one.steps)
+        below.step(curve.steps, 100 * share, where="mid", color=colour, lw=1.3)
+    if stopped:
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        below.set_ylabel("inputs that stop (%)")
+    below.set_xscale("log", base=2)
+    below.xaxis.set_major_formatter("{x:g}")
+    below.set_xlabel(f"steps of the read-out (+ {curve.depth} until they leave the chip)")
+    for each in {axes, below}:
+        each.grid(alpha=0.3)
+    axes.set_title(curve.network_name, fontsize=10)
     return figure
 
 

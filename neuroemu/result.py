@@ -48,6 +48,31 @@ def _student(values: np.ndarray) -> tuple[float, float] | None:
     return float(values.mean()) - half, float(values.mean()) + half
 
 
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """In what form a network computed, for comparisons that should be fair.
+
+    kind: "float", "quantized" or "spiking". weight_bits, activation_bits: the widest weights, and the widest values
+    that weighted layers read, but for the first; None in floating point, a spiking network has no activation
+    bits. steps: presentation time of a spiking network. macs: multiply-accumulates
+    of one inference of the dense network, zeros included; for a spiking one those of one step, all inputs spiking.
+    """
+
+    kind: str
+    weight_bits: int | None
+    activation_bits: int | None
+    steps: int | None
+    macs: int
+
+    @property
+    def matched_bits(self) -> int | None:
+        """Activation bits that hold as many levels as spikes in `steps` steps, ceil(log2(steps + 1)).
+
+        Reference: Yan 2024, arXiv:2409.08290.
+        """
+        return None if self.steps is None else (self.steps).bit_length()
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """What a network did on a chip.
@@ -84,6 +109,8 @@ class Result:
     versions : mapping
     data_hash : str
         Digest of inputs and labels.
+    form : Form
+        Whether the network was float, quantized or spiking, its bits and steps.
     """
 
     network_name: str
@@ -107,6 +134,7 @@ class Result:
     versions: Mapping[str, str]
     data_hash: str
     trial_outputs: np.ndarray
+    form: Form
 
     @property
     def accuracy(self) -> float | None:
@@ -130,8 +158,13 @@ class Result:
 
     @property
     def energy_per_inference(self) -> float:
-        """Joules."""
+        """Joules; NaN where no price is public."""
         return self.energy.per_inference
+
+    @property
+    def energy_delay_product(self) -> float:
+        """Joules of an inference times its latency, J s."""
+        return self.energy_per_inference * self.latency_per_inference
 
     def row(self) -> dict[str, Any]:
         """A flat dict for a CSV file; the column names are stable.
@@ -150,9 +183,9 @@ class Result:
             "accuracy_high": high,
             "chips_low": chips_low,
             "chips_high": chips_high,
-            "energy_per_inference_J": self.energy_per_inference,
-            "dynamic_J": self.energy.dynamic / self.n_images,
-            "static_J": self.energy.static / self.n_images,
+            "energy_per_inference_J": _known(self.energy_per_inference),
+            "dynamic_J": _known(self.energy.dynamic / self.n_images),
+            "static_J": _known(self.energy.static / self.n_images),
             "latency_s": self.latency_per_inference,
             "throughput_per_s": self.throughput if np.isfinite(self.throughput) else None,
             "units": self.n_units,
@@ -226,6 +259,10 @@ def chip_yield(result: Result, minimum_accuracy: float) -> ChipYield:
     return ChipYield(least, share, wilson(share, len(chips)), len(chips))
 
 
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def percent_interval(middle, interval) -> str:
     return f"{100 * middle:.2f} % [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
 
@@ -240,8 +277,12 @@ def _facts(result: Result) -> dict[str, str]:
         facts["over chips"] = percent_interval(result.accuracy, result.chip_interval) + f" over {result.n_trials} chips"
     per = result.n_images
     facts["energy"] = (
-        f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "
-        f"static {si(result.energy.static / per, 'J')} (boundary: {result.boundary})"
+        f"unknown: {result.energy.unknown}"
+        if result.energy.unknown
+        else (
+            f"{si(result.energy_per_inference, 'J')} an inference: dynamic {si(result.energy.dynamic / per, 'J')}, "
+            f"static {si(result.energy.static / per, 'J')} (boundary: {result.boundary})"
+        )
     )
     facts["latency"] = (
         f"{si(result.latency_per_inference, 's')} (batch {result.batch}), {result.throughput:,.0f} inferences/s"

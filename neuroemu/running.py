@@ -11,7 +11,7 @@ from .chip import Chip, Execution, silent
 from .energy import price
 from .errors import ArgumentTypeError, InputError
 from .network.graph import INPUT, Network
-from .result import Result, Scores
+from .result import Form, Result, Scores
 from .versions import versions
 
 BOUNDARY = "chip"  # static power of powered chips enters every total; Energy.static_by_scope has the others
@@ -66,6 +66,22 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         versions=versions(),
         data_hash=data_hash(x, labels),
         trial_outputs=execution.outputs,
+        form=form_of(network),
+    )
+
+
+def form_of(network: Network) -> Form:
+    """Kind, bits, steps and multiply-accumulates of a network."""
+    kind = "spiking" if network.spiking else "quantized" if network.quantized else "float"
+    grids = [layer.weight_grid for layer in network.weighted if layer.weight_grid is not None]
+    read = [[name for name in layer.inputs if name in network.grids] for layer in network.weighted]
+    between = [name for names in (read[1:] or read) for name in names]
+    return Form(
+        kind=kind,
+        weight_bits=max((grid.bits for grid in grids), default=None),
+        activation_bits=max(network.grids[name].bits for name in between) if kind == "quantized" else None,
+        steps=network.steps,
+        macs=sum(layer.weight[0].size * int(np.prod(network.shapes[layer.name])) for layer in network.weighted),
     )
 
 

@@ -60,7 +60,7 @@ A100_COSTS = CostTable(
             kind="marginal",
             source=f"{MEASURED}: 13.11 pJ/bit, control and datapath",
             evidence="silicon",
-            part="memory",
+            part="off_chip",
             **_common,
         ),
     ),

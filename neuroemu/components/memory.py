@@ -40,16 +40,20 @@ EDRAM = _access(
     band=(1.0, 3.2),  # 0.64 pJ a byte here; 2.02 with ISAAC's own 1 KB in 100 ns: the activity is assumed
     note="64 KB",
 )
-DRAM = _access("dram_access", 1500.0, 64, HOROWITZ, band=(2 / 3, 4 / 3), note="1 to 2 nJ; the middle is ours")
+DRAM = _access(
+    "dram_access", 1500.0, 64, HOROWITZ, part="off_chip", band=(2 / 3, 4 / 3), note="1 to 2 nJ; the middle is ours"
+)
 HBM = {  # name: access of one bit
     "HBM2, DRAM side": _access(
         "hbm_bit", 3.97, 1, HBM2, band=(3.92 / 3.97, 1.0), note="HBM2 at the DRAM, activation and I/O included"
     ),
-    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, note="TPUv4i, main memory at 614 GB/s"),
-    "A100": _access("hbm_bit", 13.11, 1, BOARDS, evidence="silicon", note="A100"),
-    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, evidence="silicon", note="GH200"),
-    "MI250X": _access("hbm_bit", 13.64, 1, BOARDS, evidence="silicon", note="MI250X, one of its two dies"),
-    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, evidence="silicon", note="MI300A"),
+    "TPUv4i": _access("hbm_bit", 7.03, 1, TPU_V4I, part="off_chip", note="TPUv4i, main memory at 614 GB/s"),
+    "A100": _access("hbm_bit", 13.11, 1, BOARDS, part="off_chip", evidence="silicon", note="A100"),
+    "GH200": _access("hbm_bit", 11.68, 1, BOARDS, part="off_chip", evidence="silicon", note="GH200"),
+    "MI250X": _access(
+        "hbm_bit", 13.64, 1, BOARDS, part="off_chip", evidence="silicon", note="MI250X, one of its two dies"
+    ),
+    "MI300A": _access("hbm_bit", 14.72, 1, BOARDS, part="off_chip", evidence="silicon", note="MI300A"),
 }
 
 

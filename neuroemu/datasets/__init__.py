@@ -1,5 +1,7 @@
 """Data and networks to start with: MNIST's test images and a small trained network come with the package.
 
+Events of sensors are read from the field's file formats (`read_events`, `read_shd`) and binned to spike trains.
+
 The training images are downloaded on first use, with a checksum, to the user's cache folder.
 """
 
@@ -15,7 +17,11 @@ from .. import _checks
 from ..errors import FileFormatError, InputError, NeuroemuError
 from ..network import Network, load
 from ..network._build import one_line
-from .events import Events, read_nmnist
+from .aedat import read_aedat
+from .event_files import read_event_table, read_events, read_nmnist
+from .events import Events, save_events, to_trains
+from .prophesee import read_prophesee
+from .shd import read_shd
 from .truenorth import mnist_truenorth_network
 
 __all__ = [
@@ -25,8 +31,15 @@ __all__ = [
     "mnist_test",
     "mnist_train",
     "mnist_truenorth_network",
+    "read_aedat",
+    "read_event_table",
+    "read_events",
     "read_idx",
     "read_nmnist",
+    "read_prophesee",
+    "read_shd",
+    "save_events",
+    "to_trains",
 ]
 
 TRAIN_FILES = {  # SHA-256 of the compressed files
@@ -123,7 +136,7 @@ def _check_archive(raw, path) -> None:
         members = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
     raw.seek(0)
     if "x" not in members:
-        held = ", ".join(members) or "nothing"
+        held = one_line(", ".join(members)) if members else "nothing"
         raise FileFormatError(f"{path}: holds {held}; it needs an array called x, and y for labels")
     if members["x"] + members.get("y", 0) > MOST_INPUT_BYTES:
         raise FileFormatError(f"{path}: x and y unpack to more than {MOST_INPUT_BYTES >> 30} GiB; give fewer inputs")

@@ -1,17 +1,21 @@
-"""Events of vision sensors: files to lists of events, and those to spike trains in steps for `run_spiking`."""
+"""Events of sensors, and spike trains of them.
+
+An `Events` is one recording as plain arrays, whatever file it came from (`event_files.read_events`). Binned to steps it
+is a spike train: `Events.to_steps` for one recording, `to_trains` for several side by side as `run_spiking` takes them;
+for `run` on a chip the batch goes first, ``trains.swapaxes(0, 1)``.
+"""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from .. import _checks
-from ..errors import ArgumentTypeError, FileFormatError, InputError
+from .. import _checks, _files
+from ..errors import ArgumentTypeError, InputError
 
-MAX_FILE = 1 << 28  # bytes
 MAX_VALUES = 1 << 30  # of one train
-_OVERFLOW_ROW, _OVERFLOW = 240, 1 << 13  # a mark in place of an event: all later times are this much later, in us
+FIELDS = ("x", "y", "polarity", "microseconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,22 +30,26 @@ class Events:
     def __len__(self):
         return len(self.x)
 
-    def to_steps(self, *, dt: float, steps: int, shape: tuple[int, int, int] = (2, 34, 34)) -> np.ndarray:
+    def to_steps(
+        self, *, dt: float, steps: int, shape: tuple[int, int, int] = (2, 34, 34), start: int | None = 0
+    ) -> np.ndarray:
         """Spikes of each step: whether any event of that polarity fell on that pixel.
 
         Parameters
         ----------
         dt : float
-            Seconds a step. An event at time t belongs to step floor(t / dt).
+            Seconds a step. An event at time t belongs to step floor((t - start) / dt).
         steps : int
-            Events of later times are left out.
+            Events of later times are left out, and those before `start`.
         shape : (int, int, int)
             Polarities, height and width; N-MNIST has (2, 34, 34). With one polarity, both count as the same.
+        start : int or None
+            Microseconds at which step 0 begins; None: the time of the earliest event, for files that count from a date.
 
         Returns
         -------
         ``(steps, *shape)`` bool
-            Stack several along a new axis 1 for `run_spiking`.
+            Stack several along a new axis 1 for `run_spiking`, or see `to_trains`.
 
         Raises
         ------
@@ -49,55 +57,79 @@ class Events:
             An event outside `shape`, or an argument out of range.
         """
         who = "Events.to_steps"
-        steps = _checks.integer(steps, who=who, name="steps", low=1, high=1 << 20)
-        dt = _checks.real(dt, who=who, name="dt", low=1e-6)
-        if np.ndim(shape) != 1 or len(shape) != 3:
-            raise InputError(f"{who}: shape is {shape!r}; give (polarities, height, width)")
-        planes, high, wide = (_checks.integer(n, who=who, name="shape", low=1) for n in shape)
-        if planes > 2 or steps * planes * high * wide > MAX_VALUES:
-            raise InputError(
-                f"{who}: {steps} steps of shape {tuple(shape)}; use 1 or 2 polarities, {MAX_VALUES:,} values at most"
-            )
+        steps, dt, shape = _check_train(who, steps, dt, shape, trains=1)
+        planes, high, wide = shape
         if len(self) and (self.x.max() >= wide or self.y.max() >= high):
             raise InputError(
                 f"{who}: events reach column {self.x.max()} and row {self.y.max()}; shape {tuple(shape)} has fewer"
             )
+        if len(self) and min(self.x.min(), self.y.min(), self.polarity.min(), 1 - self.polarity.max()) < 0:
+            raise InputError(f"{who}: columns and rows count from 0, polarities are 0 and 1; these events have others")
+        if start is None:
+            start = self.microseconds.min() if len(self) else 0
+        else:
+            start = _checks.integer(start, who=who, name="start", low=-(1 << 62), high=1 << 62)
         # Rounded, since dt in microseconds may miss a whole number by its last bit: events on the border would move.
-        step = self.microseconds // round(dt * 1e6, 6)
-        kept = step < steps
+        step = (self.microseconds - start) // round(dt * 1e6, 6)
+        kept = (step >= 0) & (step < steps)
         train = np.zeros((steps, planes, high, wide), bool)
         plane = self.polarity if planes == 2 else np.zeros_like(self.polarity)
         train[step[kept].astype(np.int64), plane[kept], self.y[kept], self.x[kept]] = True
         return train
 
 
-def read_nmnist(path: str | os.PathLike) -> Events:
-    """Events of one .bin file of N-MNIST or N-Caltech101.
+def to_trains(
+    recordings: Sequence[Events], *, dt: float, steps: int, shape: tuple[int, int, int], start: int | None = 0
+) -> np.ndarray:
+    """Spike trains of several recordings, each binned by `Events.to_steps`.
 
-    Five bytes an event: column, row, and 24 bits of which the first is the polarity and the others the time in
-    microseconds. A row of 240 marks an overflow of the clock, after which 2^13 us are added to all times.
+    Returns
+    -------
+    ``(steps, recordings, *shape)`` bool
+        As `run_spiking` takes it; `run` on a chip takes ``swapaxes(0, 1)`` of it.
 
     Raises
     ------
-    FileFormatError
-        No such file, too large, or not a whole number of events.
-
-    References
-    ----------
-    G. Orchard et al., Front. Neurosci. 9:437 (2015), doi:10.3389/fnins.2015.00437; the overflow as in the reader
-    `event-Python` of the same author.
+    InputError
+        As `Events.to_steps`, no recordings, or more than 2^30 values in all.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(f"read_nmnist: path must be a path to a file, got {type(path).__name__}")
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE or size % 5:
-            raise FileFormatError(f"{path}: {size:,} bytes; an N-MNIST file has 5 an event, {MAX_FILE:,} at most")
-        content = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
-    except OSError as error:
-        raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
-    x, y, first, second, third = content.T
-    overflow = y == _OVERFLOW_ROW
-    times = ((first & 127) << 16 | second << 8 | third) + _OVERFLOW * np.cumsum(overflow)
-    return Events(*(values[~overflow] for values in (x, y, first >> 7, times)))
+    who = "to_trains"
+    if isinstance(recordings, Events):
+        raise ArgumentTypeError(f"{who}: recordings is one Events; give a list, or use its to_steps")
+    recordings = [_checks.instance(found, Events, who=who, name="recordings") for found in recordings]
+    if not recordings:
+        raise InputError(f"{who}: recordings is empty; give at least one")
+    steps, dt, shape = _check_train(who, steps, dt, shape, trains=len(recordings))
+    trains = np.empty((steps, len(recordings), *shape), bool)
+    for at, events in enumerate(recordings):
+        trains[:, at] = events.to_steps(dt=dt, steps=steps, shape=shape, start=start)
+    return trains
+
+
+def save_events(events: Events, path: str | os.PathLike) -> None:
+    """Write events to an .npz file with the arrays x, y, polarity and microseconds; `read_events` reads it back.
+
+    Raises
+    ------
+    InputError
+        The path does not end in .npz or cannot be written.
+    """
+    _checks.instance(events, Events, who="save_events", name="events")
+    if not str(path).lower().endswith(".npz"):
+        raise InputError(f"save_events: path '{path}' must end in .npz")
+    with _files.replacing(path) as temporary:
+        np.savez_compressed(temporary, **{name: getattr(events, name) for name in FIELDS})
+
+
+def _check_train(who, steps, dt, shape, trains) -> tuple[int, float, tuple[int, int, int]]:
+    steps = _checks.integer(steps, who=who, name="steps", low=1, high=1 << 20)
+    dt = _checks.real(dt, who=who, name="dt", low=1e-6)
+    if np.ndim(shape) != 1 or len(shape) != 3:
+        raise InputError(f"{who}: shape is {shape!r}; give (polarities, height, width)")
+    planes, high, wide = (_checks.integer(n, who=who, name="shape", low=1) for n in shape)
+    if planes > 2 or trains * steps * planes * high * wide > MAX_VALUES:
+        raise InputError(
+            f"{who}: {trains} trains of {steps} steps of shape {tuple(shape)}; use 1 or 2 polarities, {MAX_VALUES:,} "
+            "values at most"
+        )
+    return steps, dt, (planes, high, wide)

@@ -1,9 +1,11 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
-from . import neuron_steps, neurons
+from . import neuron_steps, neurons, programs, spiking_programs
+from .arrays import read_arrays
 from .files import load, save
 from .firing import Fire
 from .floating import run_float
+from .graded import Delta, Programmed
 from .graph import Network, sequential
 from .grids import Grid
 from .integer import run_integer
@@ -28,7 +30,9 @@ from .layers import (
     relu,
     relu6,
 )
+from .named_weights import with_weights
 from .stepping import run_spiking
+from .torch_reader import from_torch
 
 __all__ = [
     "Add",
@@ -37,6 +41,7 @@ __all__ = [
     "Clip",
     "Concat",
     "Conv2d",
+    "Delta",
     "Dense",
     "Encode",
     "Fire",
@@ -46,14 +51,18 @@ __all__ = [
     "Lif",
     "MaxPool2d",
     "Network",
+    "Programmed",
     "Reshape",
     "Scale",
     "Softmax",
     "SumPool2d",
     "Transpose",
+    "from_torch",
     "load",
     "neuron_steps",
     "neurons",
+    "programs",
+    "read_arrays",
     "relu",
     "relu6",
     "run_float",
@@ -61,4 +70,6 @@ __all__ = [
     "run_spiking",
     "save",
     "sequential",
+    "spiking_programs",
+    "with_weights",
 ]

@@ -145,12 +145,12 @@ def _(layer: L.Concat, shape, inputs, grids, grid, rounding):
 @compute.register(L.Softmax)
 @compute.register(L.Scale)
 def _(layer, shape, inputs, grids, grid, rounding):
-    if isinstance(layer, L.Scale) and _is_relabelling(layer, grids[0], grid):
+    if isinstance(layer, L.Scale) and is_relabelling(layer, grids[0], grid):
         return inputs[0]
     return grid.encode(floating.compute(layer, shape, grids[0].decode(inputs[0])))
 
 
-def _is_relabelling(layer: L.Scale, old: Grid, new: Grid) -> bool:
+def is_relabelling(layer: L.Scale, old: Grid, new: Grid) -> bool:
     """Whether codes pass a Scale unchanged because the grids differ by just its factor."""
     if layer.scale.ndim or layer.offset.any() or (old.zero_point, old.bits) != (new.zero_point, new.bits):
         return False

@@ -1,4 +1,4 @@
-"""Network files: `load` reads .onnx, .tflite, .nir and this package's own .npz; `save` writes the last two.
+"""Network files: `load` reads .onnx, .tflite, .keras, .h5, .nir and this package's own .npz; `save` writes three.
 
 The own format is a zip of .npy arrays with a JSON text "header" (stored as bytes) that describes the layers and names
 the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
@@ -20,22 +20,25 @@ from . import firing as F
 from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
+from ._keras_file import is_keras
+from .graded import Delta, Programmed
 from .graph import Network
 from .grids import Grid
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
 FORMAT = "neuroemu network"
 VERSION = 1
 
 _ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
 LAYERS = {
     kind.__name__: kind
-    for kind in (*vars(L).values(), *vars(N).values(), F.Fire)
+    for kind in (*vars(L).values(), *vars(N).values(), Delta, F.Fire)
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
 
 def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
-    """A network from an .onnx, .tflite, .nir or .npz file; the content decides, not the ending.
+    """A network from an .onnx, .tflite, .keras, .h5, .nir or .npz file; the content decides, not the ending.
 
     Parameters
     ----------
@@ -47,7 +50,8 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
     -------
     Network
         Float or quantized, as the file is. It accepts x exactly as the file's own runtime takes it: ONNX images as
-        (B, C, H, W), TFLite images as (B, H, W, C), always real numbers. One from NIR runs in `run_spiking`.
+        (B, C, H, W), TFLite and Keras images as (B, H, W, C), always real numbers. One from NIR runs in
+        `run_spiking`. A PyTorch module is no file: see `from_torch`.
 
     Raises
     ------
@@ -70,9 +74,13 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
         from .tflite_reader import read_tflite
 
         return read_tflite(path, name=name)
+    if (start[:4] == b"PK\x03\x04" or start == HDF5) and is_keras(path):
+        from .keras_reader import read_keras
+
+        return read_keras(path, name=name)
     if start[:4] == b"PK\x03\x04":
         return read_npz(path, name=name)
-    if start == b"\x89HDF\r\n\x1a\n":
+    if start == HDF5:
         from .nir_reader import read_nir
 
         return read_nir(path, name=name)
@@ -86,15 +94,16 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
 def save(network: Network, path: str | os.PathLike) -> None:
     """Write a network to an .npz file that `load` reads back exactly; the same network gives the same bytes.
 
-    A path that ends in .nir makes a file for other simulators instead, of what NIR can express: see `write_nir`.
+    A path that ends in .nir makes a file for other simulators instead, of what NIR can express: see `write_nir`. One
+    that ends in .onnx makes a file for other runtimes, a quantized network in the QDQ form: see `write_onnx`.
     The file appears whole or not at all: it is written beside its place and then moved there.
 
     Raises
     ------
     ArgumentTypeError, InputError
-        Not a Network, or a path that does not end in .npz or .nir.
+        Not a Network, or a path that does not end in .npz, .nir or .onnx.
     UnsupportedError
-        NIR cannot express the network.
+        NIR or ONNX cannot express the network.
     OSError
         The folder does not exist or cannot be written.
     """
@@ -105,8 +114,12 @@ def save(network: Network, path: str | os.PathLike) -> None:
         from .nir_writer import write_nir
 
         return write_nir(network, path)
+    if path.suffix.lower() == ".onnx":
+        from .onnx_writer import write_onnx
+
+        return write_onnx(network, path)
     if path.suffix.lower() != ".npz":
-        raise InputError(f"save: path '{path}' must end in .npz or .nir")
+        raise InputError(f"save: path '{path}' must end in .npz, .nir or .onnx")
     content = _packed(network)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -147,6 +160,10 @@ def _packed(network: Network) -> bytes:
 
 def _described(layer: L.Layer, arrays) -> dict:
     """A layer as JSON; its arrays go to `arrays`."""
+    if isinstance(layer, Programmed):
+        raise UnsupportedError(
+            f"save: Programmed '{layer.name}' holds a program, which files do not; save the network it was made from"
+        )
     return {"type": type(layer).__name__} | {f.name: _plain(getattr(layer, f.name), arrays) for f in fields(layer)}
 
 
@@ -159,6 +176,8 @@ def _plain(value, arrays):
             "bits": value.bits,
             "axis": value.axis,
         }
+        if value.factors is not None:
+            grid |= {"group": value.group, "factors": _plain(value.factors, arrays)}
         return {"grid": grid}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"

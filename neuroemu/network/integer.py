@@ -18,10 +18,12 @@ from .. import _checks, kernels
 from ..errors import InputError
 from . import codes, fixed_point, floating, ops
 from . import layers as L
+from .graded import Delta
 from .graph import INPUT, Network
 from .grids import Grid
 
 Multiply = Callable[[L.Weighted, np.ndarray, int], np.ndarray]
+Send = Callable[[Delta, np.ndarray, int], np.ndarray]
 
 
 def exact_multiply(layer: L.Weighted, drive: np.ndarray, first: int) -> np.ndarray:
@@ -29,7 +31,7 @@ def exact_multiply(layer: L.Weighted, drive: np.ndarray, first: int) -> np.ndarr
 
     `first` is the index of the first input of the batch; emulated hardware keys its noise by it.
     """
-    return ops.weighted_sum(layer, drive, layer.weight.astype(np.float32), ops.exact_product)
+    return ops.weighted_sum(layer, drive, layer.weight_steps.astype(np.float32), ops.exact_product)
 
 
 def run_integer(
@@ -37,6 +39,7 @@ def run_integer(
     x: np.ndarray,
     *,
     multiply: Multiply = exact_multiply,
+    send: Send | None = None,
     keep: Iterable[str] = (),
     progress=None,
     batch: int | None = None,
@@ -53,6 +56,8 @@ def run_integer(
     multiply : callable (layer, drive, first) -> accumulators
         Computes the weighted sums; see `exact_multiply`. Results are rounded to the nearest integer.
         With several threads it is called from all of them.
+    send : callable (layer, codes, first) -> codes, optional
+        What the readers of a Delta layer know of its input; without it a network with such layers is refused.
     keep : names of tensors to return as well: int8 codes where the tensor has a grid, else float32.
     batch : int or None
         Inputs computed at a time; it bounds the memory, not the result. None: as many as stay in a core's cache.
@@ -70,7 +75,7 @@ def run_integer(
         Wrong shape, NaN, or a network without grids.
     """
     _checks.instance(network, Network, who="run_integer", name="network")
-    if not network.quantized or network.spiking:
+    if not network.quantized or (network.spiking and send is None):
         raise InputError(f"run_integer: network '{network.name}' is not quantized; call quantize(network, ...) first")
     if INPUT not in network.grids:
         raise InputError(f"run_integer: network '{network.name}' has no grid for 'input'")
@@ -80,7 +85,7 @@ def run_integer(
     writers = {layer.name: _writer(network, layer) for layer in network.weighted if layer.name in network.grids}
 
     def run_part(part, first):
-        tensors = _run_part(network, part, first, multiply, writers)
+        tensors = _run_part(network, part, first, multiply, send, writers)
         grid = network.grids.get(network.output)
         if network.output not in keep and grid is not None:
             tensors[network.output] = grid.decode(tensors[network.output])
@@ -96,7 +101,7 @@ def run_integer(
     return result
 
 
-def _run_part(network, x, first, multiply, writers):
+def _run_part(network, x, first, multiply, send, writers):
     grid = network.grids[INPUT]
     tensors = {INPUT: fixed_point.encode(x, grid) if network.rounding == "tflite" else grid.encode(x)}
     for layer in network.layers:
@@ -104,7 +109,9 @@ def _run_part(network, x, first, multiply, writers):
         grids = [network.grids.get(i) for i in layer.inputs]
         grid = network.grids.get(layer.name)
         coded = isinstance(layer, L.Weighted) and layer.weight_grid is not None
-        if grid is None and not coded:
+        if isinstance(layer, Delta):
+            tensors[layer.name] = send(layer, inputs[0], first)
+        elif grid is None and not coded:
             reals = [v if g is None else g.decode(v) for v, g in zip(inputs, grids, strict=True)]
             tensors[layer.name] = floating.compute(layer, network.shapes[layer.name], *reals)
         elif isinstance(layer, L.Weighted):

@@ -21,7 +21,7 @@ Padding = tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, righ
 
 # Registers of spiking layers, as on Loihi (Davies 2018, doi:10.1109/MM.2018.112130359).
 RESETS = ("zero", "subtract")
-CODINGS = ("direct", "poisson")
+CODINGS = ("direct", "poisson", "spikes")
 POTENTIAL_UNIT = 64  # thresholds and input codes count in steps of 2^6 potential units
 THRESHOLD_MANTISSA = (1 << 17) - 1
 BIAS_MANTISSA, BIAS_EXPONENT = 4095, 7
@@ -43,6 +43,11 @@ class Weighted(Layer):
     weight: np.ndarray
     bias: np.ndarray | None = None
     weight_grid: Grid | None = None
+
+    @property
+    def weight_steps(self) -> np.ndarray:
+        """Weights in steps of the accumulator, int32: codes, times the factors of their groups if there are any."""
+        return self.weight.astype(np.int32) * self.weight_grid.multiples(self.weight.shape)
 
     def _own(self, ndim: int):
         """Check the arrays and keep read-only copies."""
@@ -265,12 +270,14 @@ class Encode(Layer):
     """Input codes to spikes, the first layer of a spiking network.
 
     "direct": an integrate-and-fire compartment per input, driven by its bias: v += code * 64 each step, spike when
-    v > threshold. "poisson": an independent spike each step with probability code / code_max.
+    v > threshold. "poisson": an independent spike each step with probability code / code_max. "spikes": the input is a
+    spike train of zeros and ones already, (steps, ...) without the batch axis, and enters as it is; the first axis of
+    `input_shape` is then the steps, and the tensor that this layer writes has the other axes.
     """
 
     coding: str
-    code_max: int
-    threshold: int  # potential units of 1/64 input code, a multiple of 64; unused by "poisson"
+    code_max: int | None = None  # needed but for "spikes", whose codes are 0 and 1
+    threshold: int | None = None  # likewise; potential units of 1/64 input code, a multiple of 64; unused by "poisson"
     initial_voltage: int = 0
     reset: str = "zero"
 
@@ -278,6 +285,9 @@ class Encode(Layer):
         who = f"Encode '{self.name}'"
         _checks.choice(self.coding, CODINGS, who=who, name="coding")
         _checks.choice(self.reset, RESETS, who=who, name="reset")
+        if self.coding == "spikes":
+            object.__setattr__(self, "code_max", 1 if self.code_max is None else self.code_max)
+            object.__setattr__(self, "threshold", POTENTIAL_UNIT if self.threshold is None else self.threshold)
         _checks.integer(self.code_max, who=who, name="code_max", low=1, high=BIAS_MANTISSA)
         _checks.integer(self.threshold, who=who, name="threshold", low=1, high=VOLTAGE_MAX)
         _checks.integer(self.initial_voltage, who=who, name="initial_voltage", low=-VOLTAGE_MAX, high=VOLTAGE_MAX)

@@ -7,6 +7,7 @@ from ..errors import InputError, UnsupportedError
 from . import layers as L
 from . import neurons as N
 from .firing import Fire
+from .graded import Delta, Programmed
 
 Shape = tuple[int, ...]
 
@@ -113,9 +114,26 @@ def _(layer: N.Neuron, shape):
 
 @_shape.register(L.Clip)
 @_shape.register(L.Softmax)
-@_shape.register(L.Encode)
+@_shape.register(Delta)
 def _(layer, shape):
     return shape
+
+
+@_shape.register
+def _(layer: Programmed, shape):
+    ports = layer.program.PORTS
+    if not shape or shape[0] % ports:
+        raise InputError(f"{_who(layer)}: its program has {ports} ports, which {shape} does not divide into")
+    return (shape[0] // ports, *shape[1:])
+
+
+@_shape.register
+def _(layer: L.Encode, shape):
+    if layer.coding != "spikes":
+        return shape
+    if len(shape) < 2:
+        raise InputError(f"{_who(layer)}: a spike train has shape (steps, neurons) or (steps, C, H, W), got {shape}")
+    return shape[1:]
 
 
 @_shape.register(L.Scale)

@@ -1,7 +1,8 @@
 """Cores: which neurons go to which core, under every limit of a core at once, and where the cores lie on the mesh.
 
 A population is cut into contiguous ranges of neurons, each as long as compartments, input axons, synaptic memory and
-output axons allow. Populations are cut from the last to the first: output axons depend on where the targets lie.
+output axons allow. Populations are cut from the last to the first: output axons depend on where the targets lie. Each
+projection has axons of its own: a neuron that reaches a core by two of them sends it two spikes.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 
 from .. import _checks
 from ..errors import PlacementError
-from .populations import BlockRows, Population
+from .populations import BlockRows, Population, Projection
 
 BLOCK_SYNAPSES = 64  # synapses of a memory block; each block carries a header and is rounded up to 64-bit words
 HEADER_BITS = 10
@@ -23,7 +24,9 @@ class CoreLimits:
     """Resources of one core.
 
     References: Davies 2018, doi:10.1109/MM.2018.112130359 (compartments, axons, memory). The block format is that of
-    the open emulator nengo-loihi 1.1.0: n * (weight + index bits) + 10 header bits, rounded up to 64.
+    the open emulator nengo-loihi 1.1.0: n * (weight + index + delay bits) + 10 header bits, rounded up to 64.
+    A projection with delays has as many delay bits as its delay needs. Not modelled: the memory of a core that holds
+    input under way, which longer delays take from.
     """
 
     compartments: int = 1024
@@ -66,17 +69,14 @@ def allocate(
 ) -> list[list[Core]]:
     """Cores of every population, in order. `compartments` gives those of one neuron; 0 means no neurons on the chip."""
     cores: list[list[Core]] = [[] for _ in found]
-    reach = None  # destination cores of each neuron of the population at hand
+    fan_out = [np.zeros(population.size, np.int64) for population in found]  # cores that each neuron reaches
     for index in range(len(found) - 1, -1, -1):
         population = found[index]
-        fan_out = np.zeros(population.size, np.int64) if reach is None else reach.sum(axis=1)
         if compartments(population):
-            cores[index] = _cut(index, population, fan_out, limits, compartments(population), who)
-            reach = (
-                None
-                if population.weights is None
-                else destinations(population.weights, [(core.first, core.stop) for core in cores[index]])
-            )
+            cores[index] = _cut(index, population, fan_out[index], limits, compartments(population), who)
+            for projection in population.projections:
+                reach = destinations(projection.weights, [(core.first, core.stop) for core in cores[index]])
+                fan_out[projection.source][: len(reach)] += reach.sum(axis=1)
     return cores
 
 
@@ -117,18 +117,25 @@ def _cut(index, population, fan_out, limits, each, who) -> list[Core]:
 
 
 def _measure(index, population, fan_out, first, stop, limits, each) -> Core:
-    counts = np.zeros(0, np.int64) if population.weights is None else synapses_into(population.weights, first, stop)
+    parts = [projected(projection, first, stop, limits) for projection in population.projections]
+    axons, synapses, memory = (sum(part[k] for part in parts) for k in range(3))
+    return Core(
+        population=index, first=first, stop=stop, compartments=each * (stop - first), input_axons=axons,
+        output_axons=int(fan_out[first:stop].sum()), synapses=synapses, synaptic_bits=memory,
+    )  # fmt: skip
+
+
+def projected(projection: Projection, first: int, stop: int, limits: CoreLimits) -> tuple[int, int, int]:
+    """Input axons, synapses and bits of synaptic memory of a projection on the core of targets first..stop-1."""
+    counts = synapses_into(projection.weights, first, stop)
     counts = counts[counts > 0]
     full = counts == stop - first
-    bits = np.where(full, limits.weight_bits, limits.weight_bits + limits.index_bits)
+    bits = limits.weight_bits + projection.delay.bit_length() + np.where(full, 0, limits.index_bits)
     blocks, rest = counts // BLOCK_SYNAPSES, counts % BLOCK_SYNAPSES
     memory = blocks * _rounded(BLOCK_SYNAPSES * bits + HEADER_BITS) + np.where(
         rest > 0, _rounded(rest * bits + HEADER_BITS), 0
     )
-    return Core(
-        population=index, first=first, stop=stop, compartments=each * (stop - first), input_axons=len(counts),
-        output_axons=int(fan_out[first:stop].sum()), synapses=int(counts.sum()), synaptic_bits=int(memory.sum()),
-    )  # fmt: skip
+    return len(counts), int(counts.sum()), int(memory.sum())
 
 
 def _rounded(bits):

@@ -1,8 +1,10 @@
 """Engine: whole test sets through the populations of a spiking network, with the events that the kernel counted.
 
-Enter populations and input codes (B, inputs); leave read-out potentials and, by population, spikes of every neuron and
-the kernel's counts. Layer l works on its own window of T steps, which starts l steps after the presentation, so layers
-are computed one after the other over all T steps and the result is that of a chip that runs them side by side.
+Enter populations and input codes (B, inputs), or spike trains (B, T, inputs) where the input is one; leave read-out
+potentials and, by population, spikes of every neuron and the kernel's counts. A population works on its own window of T
+steps, which starts one step after that of its latest source, so populations are computed one after the other over all T
+steps and the result is that of a chip that runs them side by side. Spikes of an earlier source reach the window by
+synaptic delays, which the windows leave out of sight.
 """
 
 from dataclasses import dataclass
@@ -10,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _streams, kernels
+from ..errors import InputError
 from ..kernels.events_reference import COUNT_NAMES
 from ..network import layers as L
 from .arithmetic import Convention, encode_weights
-from .populations import Population, neuron_numbers
+from .populations import Population, joined, neuron_numbers
 
 NEVER = L.POTENTIAL_UNIT * L.THRESHOLD_MANTISSA  # the largest threshold there is, for neurons that are only read out
 MANTISSA = 2  # weight mantissa of one weight code: 8-bit weights of mixed sign are even
@@ -28,11 +31,24 @@ class Activity:
 
 
 def input_codes(network, x: np.ndarray) -> np.ndarray:
-    """Input values as codes 0..code_max in the order of the neurons, int32 (B, N)."""
+    """Input values as codes 0..code_max in the order of the neurons, int32 (B, N); uint8 (B, T, N) of a spike train."""
+    if network.layers[0].coding == "spikes":
+        return _train(network, x)
     grid = network.grids["input"]
     codes = grid.encode(x).astype(np.int32) - grid.zero_point
     flat = np.empty((len(x), int(np.prod(network.input_shape))), np.int32)
     flat[:, neuron_numbers(network.input_shape).ravel()] = codes.reshape(len(x), -1)
+    return flat
+
+
+def _train(network, x: np.ndarray) -> np.ndarray:
+    """Spikes of a train (B, T, ...) in the order of the neurons."""
+    if ((x != 0) & (x != 1)).any():
+        bad = x[(x != 0) & (x != 1)][0]
+        raise InputError(f"network '{network.name}': its input is a spike train of 0 and 1, x holds {bad:g}")
+    numbers = neuron_numbers(network.input_shape[1:]).ravel()
+    flat = np.empty((*x.shape[:2], numbers.size), np.uint8)
+    flat[:, :, numbers] = x.reshape(flat.shape)
     return flat
 
 
@@ -49,14 +65,18 @@ def run_batch(
 ) -> tuple[np.ndarray, list[Activity]]:
     """Final potentials of the last population, int32 (B, N), and the activity of every population."""
     activity = [_encode(found[0], codes, steps, convention, seed=seed, trial=trial, first=first, threads=threads)]
-    for population in found[1:-1]:
-        activity.append(_run(population, activity[-1].spikes, convention, threads)[0])
-    last, potentials = _run(found[-1], activity[-1].spikes, convention, threads)
-    return potentials, [*activity, last]
+    for population in found[1:]:
+        happened, potentials = _run(
+            population, [activity[p.source].spikes for p in population.projections], convention, threads
+        )
+        activity.append(happened)
+    return potentials, activity
 
 
 def _encode(population, codes, steps, convention, *, seed, trial, first, threads) -> Activity:
     encode = population.neuron
+    if encode.coding == "spikes":
+        return Activity(codes, dict.fromkeys(COUNT_NAMES, 0) | {"output_spikes": int(codes.sum())})
     if encode.coding == "poisson":
         spikes = np.empty((len(codes), steps, population.size), np.uint8)
         for b, row in enumerate(codes):
@@ -71,13 +91,15 @@ def _encode(population, codes, steps, convention, *, seed, trial, first, threads
     return _kernel(nothing, unwired, registers, convention, threads)[0]
 
 
-def _run(population: Population, spikes, convention, threads):
+def _run(population: Population, sources, convention, threads, **probes):
+    """One population, driven by the spikes (B, T, N) of the source of each of its projections."""
     lif: L.Lif = population.neuron
-    rows = population.weights
+    rows = joined(population, [spikes.shape[2] for spikes in sources])
+    spikes = sources[0] if len(sources) == 1 else np.concatenate(sources, axis=2)
     mantissa = MANTISSA * rows.table.astype(np.int32)
     actual = encode_weights(mantissa, exponent=lif.weight_shift - 7, convention=convention)
     wired = {
-        "indptr": _padded(rows.indptr, spikes.shape[2]),
+        "indptr": rows.indptr,
         "target": rows.target,
         "row": rows.row,
         "weights": (actual >> lif.weight_shift).astype(np.int16),
@@ -88,12 +110,7 @@ def _run(population: Population, spikes, convention, threads):
         lif.reset == "subtract", lif.current_decay + convention.current_decay_offset,
         lif.voltage_decay + convention.voltage_decay_offset, lif.refractory,
     )  # fmt: skip
-    return _kernel(spikes, wired, registers, convention, threads)
-
-
-def _padded(indptr, inputs: int) -> np.ndarray:
-    """indptr for all inputs; the last ones may have no edge at all."""
-    return np.concatenate([indptr, np.full(inputs + 1 - len(indptr), indptr[-1], np.int32)]).astype(np.int32)
+    return _kernel(spikes, wired, registers, convention, threads, **probes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +126,8 @@ class _Registers:
     refractory: int = 1
 
 
-def _kernel(spikes_in, wired, registers: _Registers, convention, threads):
-    """Activity and final potentials (B, N) of one population."""
+def _kernel(spikes_in, wired, registers: _Registers, convention, threads, **probes):
+    """Activity and final potentials (B, N) of one population; `probes` are arrays that the kernel writes."""
     images, steps = spikes_in.shape[:2]
     n = registers.bias.shape[1]
     spikes, counts = np.zeros((images, steps, n), np.uint8), np.zeros((images, len(COUNT_NAMES)), np.int64)
@@ -120,6 +137,7 @@ def _kernel(spikes_in, wired, registers: _Registers, convention, threads):
         du=_each(n, registers.current_decay), dv=_each(n, registers.voltage_decay),
         threshold=_each(n, registers.threshold), refractory=_each(n, registers.refractory), bias=registers.bias,
         subtract_reset=registers.subtract, v=v, spikes_out=spikes, counts=counts, threads=threads,
+        **probes,
     )  # fmt: skip
     return Activity(spikes, dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))), v
 

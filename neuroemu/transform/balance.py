@@ -24,8 +24,11 @@ def fire(inputs: np.ndarray, threshold: float, initial: float, reset: str) -> np
     v = np.full(inputs.shape[1:], float(initial))
     for t, drive in enumerate(inputs):
         v += drive
-        spikes[t] = v > threshold
-        v = v - threshold * spikes[t] if reset == "subtract" else np.where(spikes[t], 0.0, v)
+        np.greater(v, threshold, out=spikes[t])
+        if reset == "subtract":
+            np.subtract(v, threshold, out=v, where=spikes[t])
+        else:
+            v[spikes[t]] = 0.0
     return spikes
 
 
@@ -50,12 +53,12 @@ def balanced_threshold(drive: np.ndarray, goal: np.ndarray, reset: str) -> tuple
     return min(found)[1:]
 
 
-def weight_shift(codes: np.ndarray, bias: np.ndarray, level: float, steps: int) -> int | None:
+def weight_shift(worst: int, bias: np.ndarray, level: float, steps: int) -> int | None:
     """The largest shift with which no sum, threshold, bias or potential can leave its register; None if there is none.
 
-    MIN_SHIFT is taken even where sums could leave their register in the worst case; the engine counts if they do.
+    `worst` bounds the sum of the sizes of the codes into a neuron. MIN_SHIFT is taken even where sums could leave their
+    register in the worst case; the engine counts if they do.
     """
-    worst = int(np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(axis=1).max())
     largest_bias = float(np.abs(bias).max(initial=0.0))
 
     def holds(shift):

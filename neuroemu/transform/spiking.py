@@ -28,7 +28,8 @@ from ..network.grids import Grid
 from ..network.shapes import output_shape
 from .balance import balanced_threshold, fire, integer_bias, weight_shift
 from .calibration import KEPT_SAMPLES, check_samples
-from .quantize import grid_for, weight_grid
+from .driving import Train, driven
+from .quantize import grid_for
 from .stages import Stage, decoded, stages_of
 
 BALANCE_SAMPLES, BALANCE_WORK = 256, 2048  # samples used: at most the first, and at most the second over the steps
@@ -53,7 +54,9 @@ def to_spiking(
     ----------
     network : Network
         Float or quantized. Weights become 8-bit codes with one step per layer, since a layer has one threshold.
-        Average pooling becomes a layer of neurons; max pooling and additions are refused.
+        Average pooling becomes a layer of neurons. Additions convert where a ReLU follows: both paths drive the same
+        neurons, and a path that skips becomes weights from one neuron to one. Concatenations convert behind ReLUs. Max
+        pooling is refused.
     steps : int, 1 to 4096
         Presentation time.
     samples : ``(S, *input_shape)`` array
@@ -79,7 +82,7 @@ def to_spiking(
     """
     _checks.instance(network, Network, who="to_spiking", name="network")
     _checks.integer(steps, who="to_spiking", name="steps", low=1, high=4096)
-    _checks.choice(coding, L.CODINGS, who="to_spiking", name="coding")
+    _checks.choice(coding, [c for c in L.CODINGS if c != "spikes"], who="to_spiking", name="coding")
     _checks.choice(reset, L.RESETS, who="to_spiking", name="reset")
     if network.spiking:
         raise InputError(f"to_spiking: network '{network.name}' is spiking already")
@@ -112,27 +115,43 @@ def _input_top(network: Network, samples) -> float:
     return float(grid.scale * (grid.high - grid.zero_point))
 
 
-def _convert(network, stages, samples, top, steps, coding, reset) -> list[L.Layer]:
-    """Encode, then for each stage its weighted layer and its Lif, balanced in order."""
-    _, targets = run_float(network, samples, keep=[s.activation for s in stages])
+def _convert(network, plan, samples, top, steps, coding, reset) -> list[L.Layer]:
+    """Encode, then for each stage its weighted layers and its Lif, balanced in order."""
+    items, after = plan
+    stages = [item for item in items if isinstance(item, Stage)]
+    _, targets = run_float(network, samples, keep=[stage.activation for stage in stages])
     encode, spikes, gain = _encoder(samples / top * INPUT_MAX, steps, coding, reset)
     layers: list[L.Layer] = [encode]
-    unit = gain * top / INPUT_MAX  # real value of one spike at every step
-    for stage in stages:
-        source = layers[-1].name
-        for mover in stage.before:
-            layers.append(replace(mover, inputs=(source,)))
-            source = mover.name
-            spikes = np.stack([ops.rearrange(mover, s, output_shape(mover, [s.shape[1:]])) for s in spikes])
-        stage = replace(stage, layer=replace(stage.layer, inputs=(source,)))
-        if stage.last:
-            layers += _read_out(stage, unit, spikes, steps)
+    trains = {INPUT: Train(spikes, gain * top / INPUT_MAX)}
+    for item in items:
+        if not isinstance(item, Stage):
+            layers.append(_renamed(item))
+            trains[item.name] = _moved(item, [trains[name] for name in item.inputs])
+        elif item.last:
+            layers += _read_out(item, trains, steps)
         else:
-            weighted, lif, unit, spikes = _hidden(stage, unit, spikes, targets[stage.activation], steps, reset)
-            layers += [weighted, lif]
-    for mover in stages[-1].after:
+            added, trains[item.activation] = _hidden(item, trains, targets[item.activation], steps, reset)
+            layers += added
+    for mover in after:
         layers.append(replace(mover, inputs=(layers[-1].name,)))
     return layers
+
+
+def _renamed(layer: L.Layer) -> L.Layer:
+    """A layer that reads the encoder where it read the input."""
+    return replace(layer, inputs=tuple("encode" if name == INPUT else name for name in layer.inputs))
+
+
+def _moved(layer: L.Layer, trains: list[Train]) -> Train:
+    """The spikes behind a rearrangement or a join."""
+    if isinstance(layer, L.Concat):
+        spikes = np.concatenate([train.spikes for train in trains], axis=2 + layer.axis)
+        units = [np.broadcast_to(train.unit, train.spikes.shape[2:]) for train in trains]
+        return Train(spikes, np.concatenate(units, axis=layer.axis))
+    (train,) = trains
+    shape = output_shape(layer, [train.spikes.shape[2:]])
+    unit = train.unit if np.ndim(train.unit) == 0 else ops.rearrange(layer, train.unit[None], shape)[0]
+    return Train(np.stack([ops.rearrange(layer, s, shape) for s in train.spikes]), unit)
 
 
 def _encoder(codes: np.ndarray, steps: int, coding: str, reset: str) -> tuple[L.Encode, np.ndarray, float]:
@@ -153,12 +172,13 @@ def _encoder(codes: np.ndarray, steps: int, coding: str, reset: str) -> tuple[L.
     return encode, fire(drive, threshold, initial, reset), gain / L.POTENTIAL_UNIT
 
 
-def _hidden(stage: Stage, unit, spikes, target, steps, reset):
-    """The integer layers of one stage, the real value of its spikes, and its spikes on the samples."""
+def _hidden(stage: Stage, trains, target, steps, reset) -> tuple[list[L.Layer], Train]:
+    """The integer layers of one stage and its spikes on the samples."""
     for bits in WEIGHT_BITS:
-        weighted, drive, bias, per_code = _driven(stage, unit, spikes, bits=bits)
-        level, gain = balanced_threshold(drive, target.reshape(len(target), *drive.shape[2:]) / per_code, reset)
-        shift = weight_shift(weighted.weight, bias, level, steps)
+        found = driven(stage, trains, bits=bits)
+        goal = target.reshape(len(target), *found.drive.shape[2:]) / found.per_code
+        level, gain = balanced_threshold(found.drive, goal, reset)
+        shift = weight_shift(found.worst, found.bias, level, steps)
         if shift is not None:
             break
     else:
@@ -166,51 +186,45 @@ def _hidden(stage: Stage, unit, spikes, target, steps, reset):
     threshold = max(1, round(level * 2.0**shift / L.POTENTIAL_UNIT)) * L.POTENTIAL_UNIT
     initial = threshold // 2
     lif = L.Lif(
-        name=stage.activation, threshold=threshold, bias=integer_bias(bias * 2.0**shift), weight_shift=shift,
-        initial_voltage=initial, reset=reset, scale=per_code / 2.0**shift,
+        name=stage.activation, threshold=threshold, bias=integer_bias(found.bias * 2.0**shift), weight_shift=shift,
+        initial_voltage=initial, reset=reset, scale=found.per_code / 2.0**shift,
     )  # fmt: skip
-    return weighted, lif, per_code * gain, fire(drive * np.float32(2.0**shift), threshold, initial, reset)
+    spikes = fire(found.drive * np.float32(2.0**shift), threshold, initial, reset)
+    return _linked(stage, found.layers, lif), Train(spikes, found.per_code * gain)
 
 
-def _read_out(stage: Stage, unit, spikes, steps) -> list[L.Layer]:
+def _linked(stage: Stage, weighted, lif: L.Lif) -> list[L.Layer]:
+    """The weighted layers of a stage, the additions of their sums, and its neurons."""
+    layers: list[L.Layer] = [_renamed(layer) for layer in weighted]
+    total = layers[0].name
+    for count, layer in enumerate(layers[1:], start=2):
+        name = stage.total if count == len(weighted) else f"{stage.total}/{count}"
+        layers.append(L.Add(name=name, inputs=(total, layer.name)))
+        total = name
+    return [*layers, replace(lif, inputs=(total,))]
+
+
+def _read_out(stage: Stage, trains, steps) -> list[L.Layer]:
     """The last layer: potentials that add up over the presentation, with a factor 2 of room on the samples."""
     for bits in WEIGHT_BITS:
-        weighted, drive, bias, per_code = _driven(stage, unit, spikes, bits=bits)
-        largest = float(np.abs(drive.cumsum(axis=0, dtype=np.float64)).max())
+        found = driven(stage, trains, bits=bits)
+        largest = float(np.abs(found.drive.cumsum(axis=0, dtype=np.float64)).max())
         # The potential needs room for what adds up, the register for the bias; coarser weights need less of both.
-        room = weight_shift(weighted.weight, bias, largest, 1)
+        room = weight_shift(found.worst, found.bias, largest, 1)
         if room is not None:
             break
     else:
         raise _no_registers(stage)
     shift = min(room, READ_OUT_SHIFT)
     lif = L.Lif(
-        name=stage.layer.name + "/potential", threshold=None, bias=integer_bias(bias * 2.0**shift), weight_shift=shift,
-        scale=per_code / 2.0**shift / steps,
+        name=stage.activation + "/potential", threshold=None, bias=integer_bias(found.bias * 2.0**shift),
+        weight_shift=shift, scale=found.per_code / 2.0**shift / steps,
     )  # fmt: skip
-    return [weighted, lif]
+    return _linked(stage, found.layers, lif)
 
 
 def _no_registers(stage: Stage) -> InputError:
     return InputError(
-        f"to_spiking: layer '{stage.layer.name}': its biases or activations are too large beside its weights for the "
-        "registers; scale the weights of the layer up and those after it down"
-    )
-
-
-def _driven(stage: Stage, unit, spikes, *, bits):
-    """The layer with integer codes, what its neurons receive (T, B, ...), their bias, and the real value of a code."""
-    layer = stage.layer
-    grid = weight_grid(layer.weight, bits=bits, per_channel=False)
-    codes = grid.encode(layer.weight)
-    per_code = grid.scale * unit * stage.gain  # of a spike at every step
-    bias = np.zeros(len(codes)) if layer.bias is None else layer.bias / per_code
-    real = codes.astype(np.float32)
-    drive = np.stack([ops.weighted_sum(layer, s.astype(np.float32), real, ops.exact_product) for s in spikes])
-    per_place = bias if drive.ndim == 3 else ops.along_channels(bias, 4)
-    return (
-        replace(layer, weight=codes, weight_grid=grid, bias=None),
-        drive + per_place.astype(np.float32),
-        bias,
-        per_code,
+        f"to_spiking: layer '{stage.branches[0].layer.name}': its biases or activations are too large beside its "
+        "weights for the registers; scale the weights of the layer up and those after it down"
     )

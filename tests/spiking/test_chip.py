@@ -194,7 +194,9 @@ def test_every_core_keeps_every_limit(limits):
     assert sum(map(len, cores)) > 4
     # synapses are neither lost nor doubled
     for population, group in zip(found[1:], cores[1:], strict=True):
-        assert sum(c.synapses for c in group) == synapses_into(population.weights, 0, population.size).sum()
+        assert (
+            sum(c.synapses for c in group) == synapses_into(population.projections[0].weights, 0, population.size).sum()
+        )
 
 
 def test_memory_of_a_dense_layer_as_published():
@@ -287,7 +289,7 @@ def test_time_is_that_of_the_longest_core_in_each_step(limits):
                 active = counts[site.layer]["neuron_update_active"] / (len(x) * STEPS * found[layer].size)
                 spent.append(n * (active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive))
                 if layer:
-                    synapses = synapses_into(found[layer].weights, *site.rows)
+                    synapses = synapses_into(found[layer].projections[0].weights, *site.rows)
                     before = spikes[order[layer - 1]][local, b, : len(synapses)]
                     spent[-1] += (before * synapses).sum() * times.synaptic_op
             seconds += max(spent)

@@ -123,7 +123,7 @@ def test_poisson_spikes_depend_on_seed_and_image_only():
     "network, says",
     [
         (net(MaxPool2d(name="pool", size=2), fan_in=24), "strided convolutions or average pooling"),
-        (net(Add(name="add", inputs=("relu", "relu"))), "only chains"),
+        (net(Add(name="add", inputs=("relu", "relu"))), "behind the ReLU"),
         (net(head=[Clip(name="top", low=-1.0)]), "start at 0"),
         (net(head=[relu(name="top")]), "does not end with a weighted layer"),
         (
