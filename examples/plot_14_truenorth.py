@@ -28,15 +28,16 @@ placement = ne.place(network, ne.chips.TRUENORTH)
 print(placement.layers())
 
 # %%
-# More copies take more cores, events and area, and no more time.
+# More copies take more cores, events and area, and no more time. Energy is that of an image.
 copies = (1, 4, 16)
 results = [ne.run(network, replace(ne.chips.TRUENORTH, copies=k), x, labels=y, trials=2) for k in copies]
+print("copies  accuracy  cores    area   events  chip at rest  share of the cores in use")
 for k, result in zip(copies, results, strict=True):
-    print(
-        f"{k:2d} copies: {100 * result.accuracy:.2f} %, {result.n_units} cores, "
-        f"{result.traces['area of cores (mm2)']:.1f} mm2, {1e6 * result.energy.dynamic / len(x):.2f} uJ of events and "
-        f"{1e6 * result.energy.static_by_scope['chip'] / len(x):.1f} uJ of the powered chip an image"
-    )
+    rest = result.energy.static_by_scope
+    events, chip, cores = (1e6 * joules / len(x) for joules in (result.energy.dynamic, rest["chip"], rest["core"]))
+    area = result.traces["area of cores (mm2)"]
+    print(f"{k:6d}  {100 * result.accuracy:6.2f} %  {result.n_units:5d}  {area:4.1f} mm2", end="  ")
+    print(f"{events:.2f} uJ  {chip:9.1f} uJ  {cores:22.2f} uJ")
 
 # %%
 # Sixteen copies on the chip: one colour a layer.
