@@ -155,7 +155,8 @@ class SigmaDelta(NeuronProgram):
 
     References
     ----------
-    lava-nc 0.10, lava/proc/sdn (BSD-3): its two fixed-point models, "Corrected" being the one that keeps remainders.
+    lava-nc 0.10, lava/proc/sdn (BSD-3): its fixed-point model, which does not keep remainders. Later sources of lava
+    hold a second one, which does.
     """
 
     WORDS: ClassVar[int] = 2  # sigma and sent; the bias is a constant
