@@ -203,14 +203,16 @@ def inputs(options):
 
 
 def run_one(quantized, chip, x, y, samples, options):
-    """Result of one chip; a spiking chip gets the spiking form of the network."""
+    """Result of one chip; a chip of spikes gets the spiking form of the network, graded spikes the sigma-delta form."""
     from .placement import run
-    from .spiking import SpikingChip
-    from .transform import to_spiking
+    from .spiking import GradedChip, SpikingChip
+    from .transform import to_sigma_delta, to_spiking
 
     network = quantized
     if isinstance(chip, SpikingChip) and not network.spiking:
         network = to_spiking(network, steps=options.steps, samples=samples, reset=options.reset)
+    elif isinstance(chip, GradedChip) and not network.spiking:
+        network = to_sigma_delta(network)
     last = [0.0]
 
     def progress(what, done, total):
@@ -232,7 +234,7 @@ def write(comparison, options) -> None:
     if options.plot:
         from . import plot
 
-        plot.save(plot.energy_accuracy(comparison.results), options.plot)
+        plot.save(plot.energy_accuracy([r for r in comparison.results if not r.energy.unknown]), options.plot)
         say(f"picture in {options.plot}")
 
 

@@ -233,7 +233,7 @@ def test_what_does_not_convert_is_refused(quantized):
 
     conv = Conv2d(name="c", weight=np.ones((1, 1, 3, 3)), padding=1)
     tail = (Flatten(name="f"), Dense(name="d", weight=np.ones((2, 64))))
-    with pytest.raises(UnsupportedError, match="MaxPool2d 'm' has no form .* use to_sigma_delta"):
+    with pytest.raises(UnsupportedError, match=r"MaxPool2d 'm' has no form .* use to_sigma_delta"):
         to_graded(coded(conv, relu(name="r"), MaxPool2d(name="m", size=1), *tail), steps=8)
     with pytest.raises(UnsupportedError, match="Add 'a' branches or joins"):
         to_graded(coded(conv, relu(name="r"), Add(name="a", inputs=("r", "r")), *tail), steps=8)
@@ -302,7 +302,8 @@ def test_ports_and_sums_of_programs():
     dense = {"inputs": ("in",), "weight_grid": Grid(1.0)}
     source = Programmed(name="in", program=IntegrateFire(threshold=30, largest=3))
     ends = (
-        Dense(name="re", weight=one, **dense), Dense(name="im", weight=two, **dense), Concat(name="both", inputs=("re", "im")),
+        Dense(name="re", weight=one, **dense), Dense(name="im", weight=two, **dense),
+        Concat(name="both", inputs=("re", "im")),
         Programmed(name="rf", program=ResonateFire.of(period=8, decay=0.1, threshold=20), scale=1.0),
     )  # fmt: skip
     x = rng.integers(0, 99, (5, 3)).astype(np.float32)

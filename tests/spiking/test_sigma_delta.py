@@ -315,5 +315,5 @@ def test_what_cannot_be_is_refused():
         layers=(Dense(name="w", weight=np.full((1, 70_000), 127, np.int8), weight_grid=Grid(1.0)),),
         input_shape=(70_000,), grids={"input": Grid(1.0), "w": Grid(1.0)},
     )  # fmt: skip
-    with pytest.raises(UnsupportedError, match="layer 'w': sums of up to .* need more than 32 bits"):
+    with pytest.raises(UnsupportedError, match=r"layer 'w': sums of up to .* need more than 32 bits"):
         run_frames(to_sigma_delta(wide), np.zeros((1, 1, 70_000)))
