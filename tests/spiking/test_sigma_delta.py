@@ -30,7 +30,7 @@ from neuroemu.network import (
 from neuroemu.network import codes as C
 from neuroemu.network.integer import _writer
 from neuroemu.network.layers import Weighted
-from neuroemu.network.ops import exact_product, weighted_sum
+from neuroemu.network.ops import exact_product, pool_sum, weighted_sum
 from neuroemu.spiking import run_frames
 from neuroemu.spiking.graded_populations import graded_populations
 
@@ -113,7 +113,7 @@ class PlainChip:
             sender = [r.name for r in network.readers(layer.name) if isinstance(r, Delta)]
             inside = [r for r in readers if not isinstance(layer, Delta)]
             self.of[layer.name] = layer.name if isinstance(layer, Delta) else (sender + inside + [network.output])[0]
-        self.known, self.sent, self.flying, self.sums, self.log = {}, {}, [], {}, {}
+        self.known, self.sent, self.flying, self.log, self.heard, self.active = {}, {}, [], {}, {}, {}
         for layer in network.layers:
             if isinstance(layer, Delta):
                 shape = (len(x), *network.shapes[layer.name])
@@ -139,6 +139,7 @@ class PlainChip:
                 if late == t:
                     key = (reader.name, tensor)
                     self.known[key] = self.known.get(key, 0) + part
+                    self.hear(reader, tensor, part)
         tensors = {}
         for layer in self.network.layers:
             if isinstance(layer, Delta):
@@ -150,9 +151,36 @@ class PlainChip:
                     self.sent[layer.name] = self.sent[layer.name] + payload
                     self.flying.append((t + 1, layer.name, payload))
                     self.log.setdefault(layer.name, []).append(np.count_nonzero(payload))
+                    self.count(layer.name, payload != 0)
             elif not isinstance(layer, Flatten | Transpose | Scale):
                 tensors[layer.name] = self.compute(layer, tensors)
+        self.count(self.network.output, False)
         return tensors[self.network.output]
+
+    def hear(self, reader, tensor, part):
+        """Note to which neurons something came; a weighted sum of zero is nothing."""
+        if isinstance(reader, Weighted):
+            came = weighted_sum(reader, part.astype(np.float32), reader.weight.astype(np.float32), exact_product) != 0
+        elif isinstance(reader, Concat):
+            parts = [np.zeros((len(part), *self.network.shapes[i]), bool) for i in reader.inputs]
+            parts[reader.inputs.index(self.tensor_of(reader, tensor))] = part != 0
+            came = np.concatenate(parts, axis=reader.axis + 1)
+        elif isinstance(reader, GlobalAveragePool):
+            came = (part != 0).any(axis=(2, 3))
+        elif isinstance(reader, AveragePool2d | MaxPool2d):
+            came = pool_sum(reader, (part != 0).astype(np.float32)) > 0
+        else:
+            came = part != 0
+        home = self.of[reader.name]
+        self.heard[home] = came | self.heard.get(home, False)
+
+    def tensor_of(self, reader, tensor):
+        """The input of `reader` that holds what `tensor` sent, rearranged or not."""
+        return tensor if tensor in reader.inputs else next(i for i in reader.inputs if i in ("flat", "turn"))
+
+    def count(self, home, sent):
+        came = self.heard.pop(home, False)
+        self.active[home] = self.active.get(home, 0) + np.count_nonzero(came | sent)
 
     def input(self, t):
         return self.network.grids["input"].encode(self.x[:, t]).astype(np.int64)
@@ -186,6 +214,8 @@ def test_a_chip_simulated_step_by_step(threshold):
     np.testing.assert_array_equal(result.outputs, network.grids[network.output].decode(want))
     by_tensor = {p.tensor: result.counts[p.name].by_step.tolist() for p in graded_populations(network)}
     assert {name: by_tensor[name] for name in chip.log} == chip.log
+    active = {p.tensor: result.counts[p.name].active for p in graded_populations(network)}
+    assert active == chip.active
 
 
 def test_counts_are_those_of_the_messages():
@@ -276,6 +306,24 @@ def test_published_networks_equal_the_integer_reference(test_data, name):
     x = np.random.default_rng(0).uniform(0, 255, (3, 1, *net.input_shape)).astype(np.float32)
     result = run_frames(to_sigma_delta(net), x)
     np.testing.assert_array_equal(result.outputs[:, 0], run_integer(net, x[:, 0]))
+
+
+def test_a_tensor_added_to_itself_and_a_join_along_width():
+    rng = np.random.default_rng(0)
+    conv = Conv2d(name="c", weight=rng.normal(0, 0.3, (3, 2, 3, 3)), padding=1)
+    layers = (
+        conv, Add(name="twice", inputs=("c", "c")), relu(name="r"), MaxPool2d(name="m", size=2, inputs=("c",)),
+        AveragePool2d(name="half", size=2, inputs=("r",)), Concat(name="wide", inputs=("m", "half"), axis=2),
+        Flatten(name="f"), Dense(name="d", weight=rng.normal(0, 0.1, (3, 96))),
+    )  # fmt: skip
+    net = quantize(Network(layers=layers, input_shape=(2, 8, 8)), samples=frames(6, 1)[:, 0])
+    x = frames(3, 3, seed=5)
+    result = run_frames(to_sigma_delta(net), x)
+    np.testing.assert_array_equal(result.outputs[:, 2], run_integer(net, x[:, 2]))
+    assert result.counts["twice"].synaptic_operations == 2 * result.counts["c"].messages.sum()
+    wide = next(p for p in graded_populations(to_sigma_delta(net)) if p.name == "wide")
+    reached = np.concatenate([w.rows.target for w in wide.wirings])
+    assert sorted(reached) == list(range(96))
 
 
 def test_additions_take_their_feeders_inside():
