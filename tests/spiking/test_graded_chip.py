@@ -38,7 +38,7 @@ from neuroemu.network import (
     sequential,
 )
 from neuroemu.network.ops import exact_product, weighted_sum
-from neuroemu.network.programs import NeuronProgram, SigmaDelta, SigmaProgram, zeros
+from neuroemu.network.programs import NeuronProgram, SigmaDelta, SigmaProgram, run_program, zeros
 from neuroemu.network.spiking_programs import Accumulate, IntegrateFire, ResonateFire
 from neuroemu.spiking import GradedLimits, run_frames
 
@@ -314,7 +314,11 @@ def test_ports_and_sums_of_programs():
     )  # fmt: skip
     x = rng.integers(0, 99, (5, 3)).astype(np.float32)
     result = run_frames(programmed(source, *ends), np.repeat(x[:, None], 20, axis=1))
-    assert result.outputs.shape == (5, 1, 4) and np.ptp(result.outputs) > 0
+    sent, _ = run_program(source.program, np.repeat(x[:, None].astype(np.int32), 20, axis=1))
+    parts = np.stack([sent @ w.T.astype(np.int32) for w in (one, two)])
+    _, state = run_program(ends[-1].program, parts)
+    np.testing.assert_array_equal(result.outputs[:, 0], state["real"])
+    assert np.ptp(result.outputs) > 0
     joined = (
         Dense(name="p", weight=one, **dense), Dense(name="q", weight=two, **dense), Add(name="plus", inputs=("p", "q")),
         Programmed(name="end", program=SigmaDelta(rectified=False)),

@@ -312,7 +312,7 @@ def test_a_tensor_added_to_itself_and_a_join_along_width():
     rng = np.random.default_rng(0)
     conv = Conv2d(name="c", weight=rng.normal(0, 0.3, (3, 2, 3, 3)), padding=1)
     layers = (
-        conv, Add(name="twice", inputs=("c", "c")), relu(name="r"), MaxPool2d(name="m", size=2, inputs=("c",)),
+        conv, Add(name="twice", inputs=("c", "c")), relu(name="r"), MaxPool2d(name="m", size=2, inputs=("twice",)),
         AveragePool2d(name="half", size=2, inputs=("r",)), Concat(name="wide", inputs=("m", "half"), axis=2),
         Flatten(name="f"), Dense(name="d", weight=rng.normal(0, 0.1, (3, 96))),
     )  # fmt: skip
