@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from neuroemu.chips import PCM_NEURONS, RERAM_NEURONS
 from neuroemu.chips.a100 import A100
 from neuroemu.chips.hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
 from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
@@ -33,6 +34,8 @@ TABLES = {
     "ISAAC": ISAAC_COSTS,
     "PUMA": PUMA_COSTS,
     "NeuRRAM": NEURRAM_COSTS,
+    PCM_NEURONS.name: PCM_NEURONS.costs,
+    RERAM_NEURONS.name: RERAM_NEURONS.costs,
     "Loihi 1": LOIHI_COSTS,
     "TrueNorth at 0.8 V": TRUENORTH_COSTS,
     "TPU v1": TPU_V1.costs,

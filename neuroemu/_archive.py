@@ -17,6 +17,7 @@ import numpy as np
 from .errors import FileFormatError, UnsupportedError
 
 MAX_MEMBERS = 100_000
+MAX_BLOWN, MAX_PACKING = 1 << 28, 200  # bytes of arrays that may be packed by more than that factor
 DTYPES = ("|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "|b1")
 # What zipfile, zlib, json and numpy raise on damaged or hostile bytes.
 DAMAGE = (
@@ -43,6 +44,9 @@ def read_header(archive: zipfile.ZipFile, *, kind: str, version: int, most: int,
     total = sum(m.file_size for m in members)
     if len(members) > MAX_MEMBERS or total > most:
         raise FileFormatError(f"{len(members):,} arrays of {total:,} bytes; up to {most:,} bytes are read")
+    packed = sum(m.compress_size for m in members)
+    if total > MAX_BLOWN and total > MAX_PACKING * packed:
+        raise FileFormatError(f"{total:,} bytes of arrays packed in {packed:,}; no such file is written here")
     if "header.npy" not in archive.namelist():
         raise FileFormatError(f"an .npz file without a header; {made_by}")
     header = json.loads(read_array(archive, "header").tobytes().decode())

@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from .network.graph import Network
 from .placement import run
 from .running import data_hash
 
-MAX_STORE_BYTES = 1 << 26
+MAX_STORE_BYTES, MAX_COLUMNS, MAX_ROWS = 1 << 26, 1000, 100_000  # of a file
+# Columns that are shown: numbers, and numbers or nothing.
+KNOWN, UNKNOWN = ("energy_per_inference_J", "latency_s"), ("accuracy", "chips_low", "chips_high")
 SAME = ("data_hash", "images", "trials", "seed", "version")  # a stored row is taken over only if these agree
 
 
@@ -45,7 +49,10 @@ class Sweep:
         """One column as float64; unknown values are NaN."""
         if name not in self.rows[0]:
             raise InputError(f"Sweep '{self.name}': no column '{name}'; it has {', '.join(self.rows[0])}")
-        return np.array([np.nan if row[name] in (None, "") else float(row[name]) for row in self.rows])
+        try:
+            return np.array([np.nan if row[name] in (None, "") else float(row[name]) for row in self.rows])
+        except ValueError as error:
+            raise InputError(f"Sweep '{self.name}': column '{name}' holds text ({str(error)!r:.80})") from None
 
     @classmethod
     def read(cls, path: str | Path) -> "Sweep":
@@ -62,6 +69,8 @@ class Sweep:
         rows = _rows_of(path)
         if not rows or any(key not in rows[0] for key in SAME):
             raise FileFormatError(f"{path}: not the store of a sweep; give another path")
+        if bad := [at for at, row in enumerate(rows) if not _sound(row)]:
+            raise FileFormatError(f"{path}: row {bad[0] + 1} is damaged or cut; run the sweep again to replace it")
         return cls(next(iter(rows[0])), tuple(rows))
 
     def to_csv(self) -> str:
@@ -177,7 +186,17 @@ def _stored(store, name: str) -> dict[str, dict[str, str]]:
     rows = _rows_of(path)
     if rows and (name not in rows[0] or any(key not in rows[0] for key in SAME)):
         raise FileFormatError(f"{path}: not the store of a sweep over '{name}'; give another path")
-    return {row[name]: row for row in rows if None not in row.values()}
+    return {row[name]: row for row in rows if _sound(row)}
+
+
+def _sound(row: dict) -> bool:
+    """Whether a stored row is whole, with numbers where they belong."""
+    if None in row or None in row.values() or any(key not in row for key in KNOWN + UNKNOWN):
+        return False
+    try:
+        return all(isfinite(float(row[key] or 0)) for key in UNKNOWN) and all(isfinite(float(row[k])) for k in KNOWN)
+    except ValueError:
+        return False
 
 
 def _rows_of(path: Path) -> list[dict[str, str]]:
@@ -185,6 +204,12 @@ def _rows_of(path: Path) -> list[dict[str, str]]:
     if path.stat().st_size > MAX_STORE_BYTES:
         raise FileFormatError(f"{path}: larger than {MAX_STORE_BYTES >> 20} MiB, so not the store of a sweep")
     try:
-        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        if len(reader.fieldnames or ()) > MAX_COLUMNS:
+            raise FileFormatError(f"{path}: more than {MAX_COLUMNS:,} columns, so not the store of a sweep")
+        rows = list(islice(reader, MAX_ROWS + 1))
+        if len(rows) > MAX_ROWS:
+            raise FileFormatError(f"{path}: more than {MAX_ROWS:,} rows, so not the store of a sweep")
+        return rows
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(f"{path}: not a CSV file of a sweep ({error}); give another path") from None

@@ -264,16 +264,19 @@ def test_without_the_libraries_that_unpack(monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(MissingDependencyError, match=r"neuroemu\[events\]"):
             datasets.read_events(FOLDER / name)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingDependencyError, match=r"neuroemu\[events\]"):
+        datasets.read_shd(FOLDER / "h5py.h5")
 
 
 def test_packed_packets_stop_at_the_limit(tmp_path, monkeypatch):
     """A bomb: 64 MB of zeros in some kB."""
     zstandard = pytest.importorskip("zstandard")
     frame = pytest.importorskip("lz4.frame")
-    monkeypatch.setattr(_aedat4, "MAX_UNPACKED", 1 << 21)
+    monkeypatch.setattr(_aedat4, "MAX_PACKET", 1 << 21)
     for number, pack in ((1, frame.compress), (3, zstandard.ZstdCompressor().compress)):
         (tmp_path / "e.aedat4").write_bytes(aedat4(pack(bytes(1 << 26)), number))
-        with pytest.raises(FileFormatError, match="unpack to more than 2,097,152"):
+        with pytest.raises(FileFormatError, match="unpacks to more than 2,097,152 bytes"):
             datasets.read_events(tmp_path / "e.aedat4")
 
 

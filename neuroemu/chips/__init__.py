@@ -1,6 +1,7 @@
 """Presets: published machines as data. Vary one with `dataclasses.replace(HERMES, adc=Adc(bits=6))`."""
 
 from .a100 import A100
+from .analog_neurons import PCM_NEURONS, RERAM_NEURONS
 from .hermes import HERMES, HERMES_4PHASE
 from .ibm34 import IBM34
 from .isaac import ISAAC
@@ -9,6 +10,7 @@ from .loihi2 import LOIHI2
 from .neurram import NEURRAM
 from .puma import PUMA
 from .tpu_v1 import TPU_V1
+from .truenorth import TRUENORTH
 from .xeon import XEON_E5_2699V3
 
 ALL = {
@@ -17,9 +19,12 @@ ALL = {
     "IBM34": IBM34,
     "ISAAC": ISAAC,
     "NEURRAM": NEURRAM,
+    "PCM_NEURONS": PCM_NEURONS,
+    "RERAM_NEURONS": RERAM_NEURONS,
     "PUMA": PUMA,
     "LOIHI": LOIHI,
     "LOIHI2": LOIHI2,
+    "TRUENORTH": TRUENORTH,
     "TPU_V1": TPU_V1,
     "A100": A100,
     "XEON_E5_2699V3": XEON_E5_2699V3,
@@ -35,7 +40,10 @@ __all__ = [
     "LOIHI",
     "LOIHI2",
     "NEURRAM",
+    "PCM_NEURONS",
     "PUMA",
+    "RERAM_NEURONS",
     "TPU_V1",
+    "TRUENORTH",
     "XEON_E5_2699V3",
 ]

@@ -20,6 +20,7 @@ ISAAC_COSTS = CostTable(
     costs=(
         _event("array_read", 2.4e-3 / 8 * CYCLE, "array", "30 pJ: 2.4 mW, 8 crossbars, whatever is driven"),
         _event("dac_drive", 4e-3 / (8 * 128) * CYCLE, "converters", "0.39 pJ: 4 mW, 8 x 128 drivers of 1 bit"),
+        _event("word_line_pulse", 4e-3 / (8 * 128) * CYCLE, "converters", "0.39 pJ: the same driver, of one bit"),
         _event(
             "adc_conversion",
             (16e-3 / 8 + 10e-6 / 8) * CYCLE / 128,
@@ -35,6 +36,7 @@ ISAAC_COSTS = CostTable(
     ),
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
+        "neuron_update": "not in the design: it has no spiking neurons",
         "activation_op": "not priced apart: 0.52 mW of sigmoid units and 0.4 mW of max pooling a tile",
     },
     excludes=(

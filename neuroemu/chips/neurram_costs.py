@@ -7,6 +7,7 @@ from ..energy import Cost, CostTable
 
 SOURCE = "hwcomponents_library neurram.py and CiMLoop wan_nature_2022 (Wan 2022, doi:10.1038/s41586-022-04992-8)"
 INTEGRATE, PHASE, STEP = 0.27e-6, 0.3e-6, 0.3e-6  # seconds: one integration, between phases, one step of the ADC
+SAMPLE_JOULES, INTEGRATE_JOULES, STEP_JOULES = 1.2e-12, 0.25e-12, 0.3e-12  # of a column; the step is that of the ADC
 STEPS = 128  # of an 8-bit conversion with a sign
 NEURRAM_READ_SECONDS = INTEGRATE + PHASE + STEPS * STEP  # each plane is converted here
 
@@ -22,7 +23,7 @@ NEURRAM_COSTS = CostTable(
     costs=(
         _event(
             "adc_conversion",
-            1.2e-12 + 0.25e-12 + STEPS * 0.3e-12,
+            SAMPLE_JOULES + INTEGRATE_JOULES + STEPS * STEP_JOULES,
             "converters",
             "sample 1.2 pJ, integrate 0.25 pJ and 128 steps of 0.3 pJ: the most a conversion takes",
         ),
@@ -32,6 +33,8 @@ NEURRAM_COSTS = CostTable(
         "plane_read": "its integration is part of each conversion's price",
         "dac_drive": "not published apart from the word lines' and inputs' share of the breakdown",
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
+        "word_line_pulse": "not published apart from the word lines' and inputs' share of the breakdown",
+        "neuron_update": "not published: digital neurons are no part of the chip",
         "activation_op": "not published apart: made in the neurons",
     },
     excludes=("word lines and input drivers: about half of the energy in the published breakdown", "static power",

@@ -17,12 +17,14 @@ PUMA_COSTS = CostTable(
     costs=(
         _event("array_read", 0.3e-3 * CYCLE, "array", "30 pJ: 0.3 mW for a crossbar of 128"),
         _event("dac_drive", 3.9e-6 * CYCLE, "converters", "0.39 pJ: 3.9 uW a driver"),
+        _event("word_line_pulse", 3.9e-6 * CYCLE, "converters", "0.39 pJ: the same driver"),
         _event(
             "adc_conversion", 2e-3 * CYCLE / 128, "converters", "1.56 pJ: 2 mW, taken to convert 128 columns in 100 ns"
         ),
     ),
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
+        "neuron_update": "not in the design: it has no spiking neurons",
         "activation_op": "not priced here: the vector units' 1.7 mW are not split by operation",
         "digital_accumulate": "not priced here: made by the vector units",
     },

@@ -20,8 +20,9 @@ from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .ir_drop import IrDrop, ir_drop
 from .kinds import AdcKind, Measured, Uniform
+from .neurons import AnalogNeurons, DigitalNeurons, Neurons
 from .oracle import read_per_device
-from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, RowOrder
+from .orders import BalancedRows, ExplicitRows, GivenRows, HeavyRows, OccupiedRows, RowOrder
 from .oscillator import Cco
 from .passive import ReadMargin, Selection, read_margin, select
 from .programmed import ProgrammedChip, load_programmed, program
@@ -37,6 +38,7 @@ __all__ = [
     "AdcKind",
     "AdcRange",
     "Amplitude",
+    "AnalogNeurons",
     "Averaged",
     "BalancedRows",
     "BatchNorm",
@@ -52,6 +54,7 @@ __all__ = [
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
+    "DigitalNeurons",
     "ExplicitRows",
     "Flash",
     "GivenRange",
@@ -65,8 +68,10 @@ __all__ = [
     "Measured",
     "MinMaxRange",
     "MseRange",
+    "Neurons",
     "NoCompensation",
     "NoiseBudget",
+    "OccupiedRows",
     "OffsetColumn",
     "Ohmic",
     "PercentileRange",

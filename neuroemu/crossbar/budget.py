@@ -78,6 +78,8 @@ def noise_budget(
     _checks.integer(trials, who=who, name="trials", low=1, high=10_000)
     _checks.integer(seed, who=who, name="seed", low=0)
     threads = _checks.threads(threads, who=who)
+    if network.spiking:
+        raise PlacementError(f"{who}: network '{network.name}' computes with spikes; give the quantized network")
     if not chip.place(network):
         raise PlacementError(f"{who}: network '{network.name}' has only zero weights; there is nothing to measure")
     sampled = chip.sampled_rows(network)

@@ -42,7 +42,7 @@ def engines_of(
     calibration=None,
 ) -> dict[str, LayerEngine]:  # fmt: skip
     """The engine of every layer, read from `cells`; compensated now, or with an earlier `calibration` by layer."""
-    engines = {}
+    chip, engines = chip.reading(network), {}
     for index, layer in enumerate(network.weighted):
         engines[layer.name] = engine_from(
             chip, network, layer, cells[layer.name], index=index, sampled=sampled.get(layer.name), made=made,
@@ -103,7 +103,7 @@ def engine_from(
     spans = (chip.image_seconds, chip.session_seconds)
     aged_at, wired, loss = {"seconds": chip.seconds, "spans": spans, "key": (seed, trial, index)}, None, 0.0
     if chip.wires is None:
-        once = positions(network, layer) * planes == 1
+        once = positions(network, layer) * planes * (network.steps or 1) == 1
         weights = effective_weights(programmed, layout.levels.shape, top, chip.device, merge_slow=once, **aged_at)
     else:
         weights, wired, loss = wired_weights(
@@ -134,13 +134,17 @@ def engine_from(
 
 
 def widest_input(network: Network, layer: L.Weighted) -> int:
-    """Largest magnitude of the layer's inputs less their zero point."""
+    """Largest magnitude of the layer's inputs less their zero point; 1 for spikes."""
+    if network.spiking:
+        return 1
     grid = network.grids[layer.inputs[0]]
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
 
 
 def can_be_negative(network: Network, layer: L.Weighted) -> bool:
-    """Whether the layer's inputs less their zero point can be negative."""
+    """Whether the layer's inputs less their zero point can be negative; spikes cannot."""
+    if network.spiking:
+        return False
     grid = network.grids[layer.inputs[0]]
     return grid.low < grid.zero_point
 

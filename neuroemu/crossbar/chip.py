@@ -28,12 +28,14 @@ from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, second
 from .describing import describe, rosy
 from .exactness import refuse_powers
 from .inputs import Amplitude, InputScheme
+from .neurons import DigitalNeurons, Neurons
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
+from .sampling import share_of, spread
+from .spiking_run import check_spiking, driven_by_spikes, read_spiking, sampled_spikes
 from .wired import NOISES
 from .wires import Wires
 
-CALIBRATION_ROWS = 512  # row vectors of a layer that ranges and compensation are computed from
 ARITHMETICS = ("float32", "float64")
 PARTS = {
     "device": Device,
@@ -43,6 +45,7 @@ PARTS = {
     "row_order": RowOrder,
     "inputs": InputScheme,
     "compensation": Compensation,
+    "neurons": Neurons,
 }
 
 
@@ -63,7 +66,8 @@ class CrossbarChip(Chip):
         How weights are held: `DifferentialPair()`, `OffsetColumn()`, `BitSliced(bits)`, `Significance(factors)` or
         `Averaged(devices)`.
     row_order : RowOrder
-        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()` or `ExplicitRows(orders)`.
+        Which input drives which row: `GivenRows()`, `BalancedRows()`, `HeavyRows()`, `OccupiedRows()` or
+        `ExplicitRows(orders)`.
     inputs : InputScheme
         How rows are driven: `Amplitude()`, `PulseWidth()` or `BitSerial(bits)`, each with `signs`.
     dac : RowDriver
@@ -83,7 +87,7 @@ class CrossbarChip(Chip):
         time of their own.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
-        session_seconds) shares.
+        session_seconds) shares. With spikes, fresh noise is drawn for each step and slow noise for a presentation.
     wires : Wires or None
         Resistance of the wires of every array, and of its drivers and sense amplifiers; None: none. Each array, G+ and
         G- alike, is a circuit as large as what the tile holds of its layer, next to the drivers and the amplifiers.
@@ -91,6 +95,9 @@ class CrossbarChip(Chip):
         Reads that are noisy at each read or for an image, with wires: a circuit solved for each vector, or the change
         to first order around the circuit without noise (see `wired`). Either is slow beside reads without such noise,
         where the wires cost nothing.
+    neurons : Neurons
+        What stands at the end of the columns when a spiking network runs: `DigitalNeurons()` behind the converters, or
+        `AnalogNeurons()` in their place. Spikes are pulses of exactly `v_read`: no DAC and none of its errors.
     arithmetic : {"float32", "float64"}
         Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
         weights and seed give the same bits on every machine; it takes about twice the time.
@@ -113,6 +120,7 @@ class CrossbarChip(Chip):
     session_seconds: float = 0.1
     wires: Wires | None = None
     noise_in_wires: str = "exact"
+    neurons: Neurons = field(default=DigitalNeurons())
     arithmetic: str = "float32"
 
     def __post_init__(self):
@@ -182,17 +190,23 @@ class CrossbarChip(Chip):
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a tile, in the order of the layers."""
-        if not network.quantized or network.spiking:
-            kind = "spiking" if network.spiking else "float"
+        if not network.quantized:
             raise PlacementError(
-                f"{self.name}: network '{network.name}' is {kind}; a crossbar holds codes: call quantize(network, ...)"
+                f"{self.name}: network '{network.name}' is float; a crossbar holds codes: call quantize(network, ...)"
             )
+        if network.spiking:
+            check_spiking(self, network)
         if not network.weighted:
             raise PlacementError(f"{self.name}: network '{network.name}' has no weights to place; give one with layers")
         check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
-            self.adc.of_layer(layer.name)
+            if layer.weight_grid.factors is not None:
+                raise PlacementError(
+                    f"{self.name}: layer '{layer.name}' has a weight step for each group of {layer.weight_grid.group} "
+                    "inputs, and the sums of an array have one; use quantize(..., groups=None)"
+                )
+            self.reading(network).adc.of_layer(layer.name)
             layout = self.layout(layer)
             for tile in M.tiles_of(layout):
                 sites.append(M.site_of(layer, tile, len(sites), layout, self.rows * self.columns))
@@ -211,14 +225,22 @@ class CrossbarChip(Chip):
             keys = {"made": (seed, trial), "seed": seed, "trial": trial}
             return engines_of(self, network, cells, sampled, threads=max(1, threads // len(x)), **keys)
 
-        return self.read(network, sites, x, engines, trials=trials, threads=threads, progress=progress)
+        made = {"seed": seed, "made": lambda trial: (seed, trial)}
+        return self.read(network, sites, x, engines, **made, trials=trials, threads=threads, progress=progress)
 
-    def read(self, network, sites, x, engines, *, trials: int, threads: int, progress: Progress) -> Execution:
+    def reading(self, network: Network) -> "CrossbarChip":
+        """The chip as it reads the cells of `network`: spikes take neither DAC nor input planes."""
+        return driven_by_spikes(self) if network.spiking else self
+
+    def read(self, network, sites, x, engines, *, seed: int, made, trials: int, threads: int, progress) -> Execution:
         """What running `x` on the chips `engines(trial)` gives; a dict layer name -> LayerEngine each.
 
         Images are worked on side by side, so that all steps gain; an engine has threads of its own where there are
-        fewer images than threads.
+        fewer images than threads. `made(trial)` is the (seed, trial) that a chip was programmed with.
         """
+        if network.spiking:
+            keys = {"seed": seed, "made": made, "trials": trials, "threads": threads, "progress": progress}
+            return read_spiking(self, network, sites, x, engines, **keys)
         outputs, counts, clips = [], [], []
         for trial in range(trials):
             chip = engines(trial)
@@ -250,8 +272,10 @@ class CrossbarChip(Chip):
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""
-        if not self.compensation.needs_samples and not self.adc.needs_samples:
+        if not self.compensation.needs_samples and not self.reading(network).adc.needs_samples:
             return {}
+        if network.spiking:
+            return sampled_spikes(network, who=self.name)[0]
         if network.samples is None:
             raise InputError(
                 f"{self.name}: network '{network.name}' carries no samples to calibrate the ADC ranges on; call "
@@ -261,8 +285,9 @@ class CrossbarChip(Chip):
 
         def record(layer, drive, first):
             rows = M.drive_rows(layer, drive)
-            share = -(-CALIBRATION_ROWS * len(drive) // len(network.samples))
-            seen[layer.name].append(_spread(rows.reshape(-1, rows.shape[-1]), share))
+            seen[layer.name].append(
+                spread(rows.reshape(-1, rows.shape[-1]), share_of(len(drive), len(network.samples)))
+            )
             return exact_multiply(layer, drive, first)
 
         run_integer(network, network.samples, multiply=record, batch=8)  # few at a time: patches take much memory
@@ -277,17 +302,9 @@ def _traces(chip: CrossbarChip, clips, engines) -> dict[str, dict[str, float]]:
     return traces
 
 
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the rows that drive anything, evenly spaced."""
-    lively = rows[rows.any(axis=1)]
-    lively = lively if len(lively) else rows[:1]
-    picks = np.linspace(0, len(lively) - 1, min(len(lively), most)).astype(int)
-    return np.ascontiguousarray(lively[picks])
-
-
 def ideal(chip: CrossbarChip) -> CrossbarChip:
     """The same chip with exact cells and lossless converters: the upper bound of its accuracy."""
     return replace(
         chip, name=f"{chip.name} (ideal)", device=Ideal(g_max=chip.device.g_max), dac=IdealDac(v_read=chip.dac.v_read),
-        adc=IdealAdc(), compensation=NoCompensation(), seconds=0.0, wires=None,
+        adc=IdealAdc(), compensation=NoCompensation(), seconds=0.0, wires=None, neurons=chip.neurons.ideal(),
     )  # fmt: skip

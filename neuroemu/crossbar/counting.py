@@ -20,14 +20,11 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     for name, engine in engines.items():
         tiles = [site for site in sites if site.layer == name]
         vectors, reads = engine.tally.vectors, engine.tally.vectors * engine.planes
-        columns = _columns(tiles)
+        columns = columns_of(tiles)
         pairs += [(name, chip.read_event, reads * len(tiles)), (name, "dac_drive", engine.tally.drives)]
         if isinstance(chip.adc, Adc):
             pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
-        in_read, between_planes = _additions(engine, tiles)
-        additions = reads * in_read + vectors * (engine.planes - 1) * between_planes
-        if engine.known is not None and tiles:
-            additions += vectors * (_built_rows(engine.layout) - 1 + np.count_nonzero(engine.known.any(axis=0)))
+        additions = additions_of(engine, tiles, vectors)
         if additions:
             pairs.append((name, "digital_accumulate", additions))
     for layer in network.layers:
@@ -57,7 +54,7 @@ def clipped_shares(engines, sites) -> dict[str, float]:
     """Share of the ADC conversions outside their range, by layer."""
     shares = {}
     for name, engine in engines.items():
-        columns = _columns(site for site in sites if site.layer == name)
+        columns = columns_of(site for site in sites if site.layer == name)
         shares[name] = engine.tally.adc_clips / max(1, engine.tally.vectors * engine.planes * columns)
     return shares
 
@@ -87,8 +84,18 @@ def _built_rows(layout) -> int:
     return layout.real_rows(slice(0, len(layout.levels)))
 
 
-def _columns(sites) -> int:
+def columns_of(sites) -> int:
+    """Physical columns of these sites."""
     return sum(site.columns[1] - site.columns[0] for site in sites)
+
+
+def additions_of(engine, sites, vectors: int) -> int:
+    """Additions of two digitised numbers that `vectors` row vectors take on a layer's `sites`."""
+    in_read, between_planes = _additions(engine, sites)
+    additions = vectors * engine.planes * in_read + vectors * (engine.planes - 1) * between_planes
+    if engine.known is not None and sites:
+        additions += vectors * (_built_rows(engine.layout) - 1 + np.count_nonzero(engine.known.any(axis=0)))
+    return additions
 
 
 def _additions(engine, sites) -> tuple[int, int]:
@@ -98,4 +105,4 @@ def _additions(engine, sites) -> tuple[int, int]:
         live[slice(*site.columns)] = True
     terms = np.count_nonzero(live[engine.layout.terms], axis=0)  # physical columns of each output
     outputs = int(np.count_nonzero(terms))
-    return _columns(sites) - int(live.sum()) + int(terms.sum()) - outputs, outputs
+    return columns_of(sites) - int(live.sum()) + int(terms.sum()) - outputs, outputs

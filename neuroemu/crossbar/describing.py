@@ -84,6 +84,7 @@ def describe(chip) -> str:
         ("inputs", f"{chip.inputs}, {chip.dac}"),
         ("converters", repr(chip.adc)),
         ("compensation", repr(chip.compensation)),
+        ("with spikes", repr(chip.neurons)),
         *(() if chip.wires is None else (("wires", f"{chip.wires}, noise {chip.noise_in_wires}"),)),
         ("time", timing),
         *(("conversions", text) for text in notes_of(chip)),

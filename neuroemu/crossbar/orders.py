@@ -16,9 +16,12 @@ from ..errors import ArgumentTypeError, InputError
 
 
 class RowOrder(ABC):
-    """Abstract: how rows are dealt. Final classes: GivenRows, BalancedRows, HeavyRows, ExplicitRows."""
+    """Abstract: how rows are dealt. Final classes: GivenRows, BalancedRows, HeavyRows, ExplicitRows,
+    OccupiedRows.
+    """
 
     named: tuple[str, ...] = ()  # layers that the rule names
+    leaves_out = False  # whether inputs without weights get no row
 
     @abstractmethod
     def deal(self, strengths: np.ndarray, rows_per_tile: int, layer: str) -> np.ndarray | None:
@@ -116,6 +119,30 @@ class ExplicitRows(RowOrder):
                 f"each of 0 to {len(strengths) - 1} once"
             )
         return order
+
+
+@dataclass(frozen=True)
+class OccupiedRows(RowOrder):
+    """Only inputs with a weight get a row; the others are never driven. For networks pruned by `Rows()` or `Blocks`.
+
+    A layer without any weight keeps one row. Groups of a convolution that are laid out apart leave out their own.
+
+    Parameters
+    ----------
+    order : RowOrder
+        How the rows that are left are dealt; not `ExplicitRows`, which lists all of them.
+    """
+
+    order: RowOrder = GivenRows()
+    leaves_out = True
+
+    def __post_init__(self):
+        _checks.instance(self.order, RowOrder, who="OccupiedRows", name="order")
+        if self.order.named or self.order.leaves_out:
+            raise InputError(f"OccupiedRows: order is {self.order}; give GivenRows(), BalancedRows() or HeavyRows()")
+
+    def deal(self, strengths, rows_per_tile, layer):
+        return self.order.deal(strengths, rows_per_tile, layer)
 
 
 def check_names(order: RowOrder, layers, *, who: str) -> None:

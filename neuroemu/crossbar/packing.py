@@ -22,7 +22,18 @@ def layout_of(chip, layer: L.Weighted) -> Layout:
     codes, groups = matrix_of(layer), groups_of(layer)
     if groups > 1 and len(codes) > chip.rows and layer.name not in chip.row_order.named:
         return _by_groups(chip, layer, codes, groups)
-    return _dealt(_laid_out(chip, layer, codes), even_share(len(codes), chip.rows), chip, layer)
+    rows = _rows_with_weights(chip, codes)
+    codes = codes if rows is None else codes[rows]
+    layout = _dealt(_laid_out(chip, layer, codes), even_share(len(codes), chip.rows), chip, layer)
+    return layout if rows is None else replace(layout, order=rows if layout.order is None else rows[layout.order])
+
+
+def _rows_with_weights(chip, codes: np.ndarray) -> np.ndarray | None:
+    """Inputs that get a row; None: all of them."""
+    if not chip.row_order.leaves_out:
+        return None
+    rows = np.flatnonzero(codes.any(axis=1))
+    return rows if len(rows) else np.zeros(1, int)
 
 
 def _laid_out(chip, layer, codes: np.ndarray) -> Layout:
@@ -46,8 +57,11 @@ def _by_groups(chip, layer, codes: np.ndarray, groups: int) -> Layout:
     for first in range(0, groups, run):
         last = min(first + run, groups)
         mine = slice(first * high, last * high)
-        part = _dealt(_laid_out(chip, layer, codes[mine, first * wide : last * wide]), rows_per_tile, chip, layer)
-        order = np.arange(len(part.levels)) if part.order is None else part.order
+        block = codes[mine, first * wide : last * wide]
+        rows = _rows_with_weights(chip, block)
+        rows = np.arange(len(block)) if rows is None else rows
+        part = _dealt(_laid_out(chip, layer, block[rows]), rows_per_tile, chip, layer)
+        order = rows if part.order is None else rows[part.order]
         padding = 0 if last == groups else -len(order) % rows_per_tile
         inputs.append(np.concatenate([mine.start + order, np.full(padding, -1)]))
         parts.append(part)

@@ -60,7 +60,8 @@ class ProgrammedChip(Chip):
         if trials != 1:
             raise InputError(f"{self.name}: trials is {trials}, and this is one programmed chip; use trials=1")
         engines = self._engines(network, seed, max(1, threads // len(x)))
-        return self.chip.read(network, sites, x, lambda trial: engines, trials=1, threads=threads, progress=progress)
+        keys = {"seed": seed, "made": lambda trial: self.made, "trials": 1, "threads": threads, "progress": progress}
+        return self.chip.read(network, sites, x, lambda trial: engines, **keys)
 
     def at(self, seconds: float) -> "ProgrammedChip":
         """The same cells `seconds` after they were programmed, s; absolute, so the order of calls does not matter."""

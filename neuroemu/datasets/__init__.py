@@ -134,7 +134,7 @@ def _check_archive(raw, path) -> None:
         members = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
     raw.seek(0)
     if "x" not in members:
-        held = ", ".join(members) or "nothing"
+        held = one_line(", ".join(members)) if members else "nothing"
         raise FileFormatError(f"{path}: holds {held}; it needs an array called x, and y for labels")
     if members["x"] + members.get("y", 0) > MOST_INPUT_BYTES:
         raise FileFormatError(f"{path}: x and y unpack to more than {MOST_INPUT_BYTES >> 30} GiB; give fewer inputs")

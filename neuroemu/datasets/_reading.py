@@ -29,7 +29,7 @@ def reading(path: str | os.PathLike, who: str):
     try:
         yield path
     except NeuroemuError as error:
-        raise type(error)(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {one_line(error, 500)}") from None
     except DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:
             raise FileFormatError(f"{path}: cannot be read: {error.strerror}") from None

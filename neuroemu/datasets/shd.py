@@ -16,13 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import _checks
-from ..errors import FileFormatError, InputError, UnsupportedError
+from ..errors import FileFormatError, InputError, MissingDependencyError, UnsupportedError
 from ..network import _nir_file
 from ..network._hdf5_heap import ELEMENT, Heaps
 from ._reading import Events, check_count, checked, reading
 
 UNITS = 700  # channels of the artificial cochlea, in SHD and SSC
 MAX_RECORDINGS = 1 << 20
+MAX_PIECES = 1 << 12  # that one list of recordings is stored in; finding one takes longer the more there are
 
 
 def read_shd(path: str | os.PathLike, *, samples: Sequence[int] | None = None) -> tuple[list[Events], np.ndarray]:
@@ -54,12 +55,20 @@ def read_shd(path: str | os.PathLike, *, samples: Sequence[int] | None = None) -
     ``extra`` (speakers and the names of the classes) is not read.
     """
     with reading(path, "read_shd") as found:
-        library = _nir_file.h5py()
+        library = _library()
         with found.open("rb") as file:
             if file.read(8) != _nir_file.SIGNATURE:
                 raise FileFormatError("not an HDF5 file; unpack the .gz or .zip first")
         with library.File(found, "r") as file:
             return _recordings(_File(library, file, Heaps(found)), samples)
+
+
+def _library():
+    try:
+        import h5py
+    except ImportError:
+        raise MissingDependencyError('SHD files need: pip install "neuroemu[events]"') from None
+    return h5py
 
 
 class _File:
@@ -108,6 +117,10 @@ def _pieces(data) -> list[tuple[int, int, int]]:
         offset = data.id.get_offset()
         return [] if offset is None else [(0, len(data), offset)]
     found = []
+    if data.id.get_num_chunks() > MAX_PIECES:
+        raise FileFormatError(
+            f"stored in {data.id.get_num_chunks():,} pieces; up to {MAX_PIECES:,} are read: write it anew"
+        )
     for at in range(data.id.get_num_chunks()):
         info = data.id.get_chunk_info(at)
         if not 0 <= info.chunk_offset[0] < len(data) or info.size < data.chunks[0] * ELEMENT.size:

@@ -29,6 +29,7 @@ class Product:
     positions: int  # T
     weights: int
     biases: int
+    factors: int = 0  # of groups of weights
 
     @property
     def macs(self) -> int:
@@ -44,7 +45,10 @@ def products(network: Network) -> tuple[Product, ...]:
         outputs, fan_in = layer.weight.shape[0], prod(layer.weight.shape[1:])
         positions = prod(network.shapes[layer.name]) // outputs
         biases = 0 if layer.bias is None else layer.bias.size
-        found.append(Product(layer.name, groups, fan_in, outputs // groups, positions, layer.weight.size, biases))
+        grid = layer.weight_grid
+        factors = 0 if grid is None or grid.factors is None else grid.factors.size
+        sizes = (groups, fan_in, outputs // groups, positions, layer.weight.size, biases, factors)
+        found.append(Product(layer.name, *sizes))
     return tuple(found)
 
 

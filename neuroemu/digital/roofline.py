@@ -176,8 +176,9 @@ class Roofline(Chip):
             values = _work.values_moved(network, layer)
             if layer.name in weighted:
                 p = weighted[layer.name]
-                moved = (values * batch + p.weights) * width + p.biases * bias_width
-                kernels[layer.name] = (2 * p.macs * batch, moved)
+                moved = (values * batch + p.weights) * width + p.biases * bias_width + p.factors
+                # The sum of each group of weights is multiplied by its factor, a byte, and added.
+                kernels[layer.name] = (2 * (p.macs + p.factors * p.positions) * batch, moved)
             else:
                 kernels[layer.name] = (elementwise[layer.name] * batch, values * batch * width)
         return kernels

@@ -107,6 +107,12 @@ class SystolicArray(Chip):
             raise PlacementError(
                 f"{self.name}: network '{network.name}' is float, the array multiplies integers; quantize it"
             )
+        for layer in network.weighted:
+            if layer.weight_grid.factors is not None:
+                raise PlacementError(
+                    f"{self.name}: layer '{layer.name}' has a weight step for each group of {layer.weight_grid.group} "
+                    "inputs, and the array adds sums up unscaled; use quantize(..., groups=None)"
+                )
         self._refuse_large(network)
         return tuple(site for product in _work.products(network) for site in self._tiles(product))
 

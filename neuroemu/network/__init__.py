@@ -1,7 +1,9 @@
 """The model: what a network is, how it is computed in floating point and in integers, and how files become one."""
 
 from . import neuron_steps, neurons, programs, spiking_programs
+from .arrays import read_arrays
 from .files import load, save
+from .firing import Fire
 from .floating import run_float
 from .graded import Delta, Programmed
 from .graph import Network, sequential
@@ -28,7 +30,9 @@ from .layers import (
     relu,
     relu6,
 )
+from .named_weights import with_weights
 from .stepping import run_spiking
+from .torch_reader import from_torch
 
 __all__ = [
     "Add",
@@ -40,6 +44,7 @@ __all__ = [
     "Delta",
     "Dense",
     "Encode",
+    "Fire",
     "Flatten",
     "GlobalAveragePool",
     "Grid",
@@ -52,10 +57,12 @@ __all__ = [
     "Softmax",
     "SumPool2d",
     "Transpose",
+    "from_torch",
     "load",
     "neuron_steps",
     "neurons",
     "programs",
+    "read_arrays",
     "relu",
     "relu6",
     "run_float",
@@ -64,4 +71,5 @@ __all__ = [
     "save",
     "sequential",
     "spiking_programs",
+    "with_weights",
 ]

@@ -23,6 +23,13 @@ def check_weight_grid(who, codes, grid: Grid):
         )
     if grid.axis == 0 and len(grid.scale) != len(codes):
         raise InputError(f"{who}: weight_grid has {len(grid.scale)} steps, the layer has {len(codes)} output channels")
+    if grid.factors is not None:
+        groups = -(-codes[0].size // grid.group)
+        if grid.factors.shape[1] != groups:
+            raise InputError(
+                f"{who}: weight_grid has {grid.factors.shape[1]} factors a row; {codes[0].size} inputs in groups of "
+                f"{grid.group} need {groups}"
+            )
     if codes.min() < grid.low or codes.max() > grid.high:
         raise InputError(
             f"{who}: weight codes span {codes.min()}..{codes.max()}; {grid.bits} bits hold {grid.low}..{grid.high}"

@@ -4,28 +4,17 @@ Nothing of the file is trusted: only plain numbers and short texts are read, fro
 and sizes are checked before memory is taken. The structure of groups and arrays is read by the HDF5 library.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import FileFormatError, MissingDependencyError, NeuroemuError, UnsupportedError
-from ._build import MAX_FILE, MAX_ITEMS, one_line
+from ..errors import FileFormatError, UnsupportedError
+from ._build import MAX_FILE, MAX_ITEMS
+from ._hdf5 import MAX_DEPTH, MAX_NAME, SIGNATURE, Hdf5, damage, h5py
 from ._nir_text import Texts
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAX_DEPTH = 8  # graphs in graphs
-MAX_NAME = 1000  # characters
-_PACKING = 1100  # no filter that is read makes arrays smaller by more: deflate reaches 1032
-_SMALL = 1 << 16  # bytes that may always be read
-_FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, checksum, lzf
 _METADATA = "metadata"  # free text and numbers of the file's maker
-# What h5py raises on damaged or hostile bytes.
-_DAMAGE = (
-    OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError, NotImplementedError,
-    OverflowError, MemoryError, RecursionError, AssertionError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,15 +57,6 @@ class Graph:
     edges: tuple[tuple[str, str], ...]
 
 
-def h5py():
-    """The library, or how to get it."""
-    try:
-        import h5py
-    except ImportError:
-        raise MissingDependencyError('.nir files need: pip install "neuroemu[nir]"') from None
-    return h5py
-
-
 def load(path: Path) -> Graph:
     """The graph of a .nir file.
 
@@ -84,8 +64,8 @@ def load(path: Path) -> Graph:
     ------
     FileFormatError, UnsupportedError, MissingDependencyError
     """
-    library = h5py()
-    with _damage():
+    library = h5py(".nir", "nir")
+    with damage("a NIR file"):
         if path.stat().st_size > MAX_FILE:
             raise FileFormatError(f"{path.stat().st_size:,} bytes; files up to {MAX_FILE:,} bytes are read")
         with path.open("rb") as file:
@@ -101,33 +81,12 @@ def load(path: Path) -> Graph:
             return Graph(nodes, tuple(edges))
 
 
-@contextmanager
-def _damage():
-    try:
-        yield
-    except NeuroemuError:
-        raise
-    except _DAMAGE as error:
-        raise FileFormatError(f"damaged or not a NIR file: {one_line(error)}") from None
-
-
-class _Reader:
-    """Walks through the groups; `left` is how many bytes, `items` how many objects may still be read."""
+class _Reader(Hdf5):
+    """Walks through the groups of a graph."""
 
     def __init__(self, library, texts: Texts):
-        self.library, self.texts, self.left, self.items = library, texts, MAX_FILE, MAX_ITEMS
-
-    def child(self, group, name):
-        """An object of this file; None if there is none of that name."""
-        link = group.get(name, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, self.library.HardLink):
-            raise FileFormatError(f"'{name:.40}' is a link to another place or file; only a file's own data are read")
-        self.items -= 1
-        if self.items < 0:
-            raise FileFormatError(f"more than {MAX_ITEMS:,} nodes and fields")
-        return group[name]
+        super().__init__(library)
+        self.texts = texts
 
     def graph(self, group, prefix: str, depth: int):
         """Nodes and edges, those of inner graphs included."""
@@ -159,45 +118,17 @@ class _Reader:
         skipped = ("type", _METADATA)
         return Node(name, kind, {f: self.value(group, f, name) for f in self.names(group) if f not in skipped})
 
-    def names(self, group) -> list[str]:
-        """Names in a group, bounded."""
-        if len(group) > self.items:
-            raise FileFormatError(f"more than {MAX_ITEMS:,} nodes and fields")
-        names = list(group)
-        for name in names:
-            if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable():
-                raise FileFormatError(f"a name of {len(name)} characters, {name!r:.40}; names are short printable text")
-        return names
-
     def value(self, group, field, node) -> np.ndarray | str:
         """Numbers or a text."""
         where = f"node '{node}': {field}"
         data = self.child(group, field)
         if data is None:
             raise FileFormatError(f"{where} is missing")
-        self.check(data, where)
-        if data.dtype.kind in "biuf" and data.dtype.itemsize <= 8:
-            return np.asarray(data[()])
+        if (numbers := self.numbers(data, where)) is not None:
+            return numbers
         if data.shape == ():
             return self.text(data, where)[0]
         raise FileFormatError(f"{where} is {data.dtype} of shape {data.shape}; only numbers and one text are read")
-
-    def check(self, data, where):
-        """That an array lies in this file and has the size that it claims."""
-        if not isinstance(data, self.library.Dataset) or data.shape is None:
-            raise FileFormatError(f"{where} is not an array")
-        if data.is_virtual or data.external:
-            raise FileFormatError(f"{where} lies in another file; only a file's own data are read")
-        plist = data.id.get_create_plist()
-        unknown = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())} - _FILTERS
-        if unknown:
-            raise UnsupportedError(f"{where} is packed by filter {min(unknown)}; write it with gzip")
-        size = max(data.size, int(np.prod(data.chunks, dtype=object)) if data.chunks else 0) * data.dtype.itemsize
-        if data.nbytes > _SMALL and data.nbytes > _PACKING * data.id.get_storage_size():
-            raise FileFormatError(f"{where} claims {data.nbytes:,} bytes and stores {data.id.get_storage_size():,}")
-        self.left -= size
-        if self.left < 0:
-            raise FileFormatError(f"{where} claims {size:,} bytes; all arrays together may take {MAX_FILE:,}")
 
     def edges(self, group, prefix) -> list[tuple[str, str]]:
         """Pairs of names."""

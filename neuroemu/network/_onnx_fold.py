@@ -81,6 +81,8 @@ def _moved(node, first: Constant, inputs, array) -> Constant:
         return replace(first, array=array, codes=codes)
     if node.kind == "Transpose":
         return replace(first, array=array, codes=codes, axis=_axes(node, first.array.ndim).index(first.axis))
+    if array.shape[: first.axis + 1] == first.array.shape[: first.axis + 1]:  # a new form behind the steps' axis
+        return replace(first, array=array, codes=codes)
     return Constant(array)
 
 

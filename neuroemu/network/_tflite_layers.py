@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import FileFormatError, UnsupportedError
 from . import layers as L
 from ._build import NO_PADDING, Value, same_padding, zero_padding
+from ._orders import dense_order
 from ._tflite_file import Operator
 from ._tflite_scope import Reader
 from ._tflite_weights import decoded, kernel
@@ -63,7 +64,7 @@ def _dense(reader: Reader, op: Operator):
     if op.options["WeightsFormat"] != 0:
         raise UnsupportedError(f"{op}: shuffled weights; convert with the default weight format")
     if len(value.shape) > 1 and not op.options["KeepNumDims"]:
-        value = _flatten(reader, op, value, permute=True)
+        value = reader.orders.flatten(value, permute=True)
     if value.image_last or len(value.shape) != 3:
         return reader.write(
             op,
@@ -71,39 +72,12 @@ def _dense(reader: Reader, op: Operator):
             [value],
             name="dense",
             image_last=value.image_last,
-            **kernel(reader, op, _dense_order(value), 0),
+            **kernel(reader, op, dense_order(value), 0),
         )
     value = reader.file_order(value)
     return reader.write(
-        op, L.Dense, [value], name="dense", image_last=True, **kernel(reader, op, _dense_order(value), 0)
+        op, L.Dense, [value], name="dense", image_last=True, **kernel(reader, op, dense_order(value), 0)
     )
-
-
-def _dense_order(value: Value):
-    """Brings columns from the file's order (H, W, C) to that of the flattened tensor, (C, H, W)."""
-    if value.flat_of is None:
-        return lambda w: w
-    channels, high, wide = value.flat_of
-
-    def permuted(w):
-        if w.ndim != 2 or w.shape[1] != channels * high * wide:
-            raise FileFormatError(f"a dense weight has shape {w.shape}; its input has {channels * high * wide} values")
-        return w.reshape(-1, high, wide, channels).transpose(0, 3, 1, 2).reshape(w.shape)
-
-    return permuted
-
-
-def _flatten(reader: Reader, op: Operator, value: Value, *, permute: bool) -> Value:
-    """`value` with one axis; in (C, H, W) order, marked so, if `permute` and the order matters."""
-    grid = reader.build.grids.get(value.name)
-    if len(value.shape) == 3 and not value.image_last:
-        channels, high, wide = value.shape
-        matters = channels > 1 and high * wide > 1
-        if matters and not permute:
-            value = reader.file_order(value)
-        flat = reader.build.add(L.Flatten, [value], name="flatten", grid=grid)
-        return replace(flat, flat_of=(channels, high, wide)) if matters and permute else flat
-    return reader.build.add(L.Flatten, [value], name="flatten", grid=grid)
 
 
 def _reshape(reader: Reader, op: Operator):
@@ -118,7 +92,7 @@ def _reshape(reader: Reader, op: Operator):
         only_dense = all(o.kind == "FULLY_CONNECTED" for o in users) and target.index != reader.graph.output
         if len(value.shape) == 1:
             return reader.define(op, value)
-        return reader.define(op, _flatten(reader, op, value, permute=only_dense and bool(users)))
+        return reader.define(op, reader.orders.flatten(value, permute=only_dense and bool(users)))
     value = reader.file_order(value)
     return reader.write(op, L.Reshape, [value], name="reshape", shape=shape, image_last=len(shape) == 3)
 

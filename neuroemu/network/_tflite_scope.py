@@ -1,7 +1,6 @@
 """What the handlers of TFLite operators work on: tensors of the file bound to tensors of the network.
 
-TFLite's images are (H, W, C), the network's are (C, H, W); a value remembers which of the two it is, and the turn from
-one to the other is a Transpose that is made once, where it is needed.
+TFLite's images are (H, W, C), the network's are (C, H, W); `_orders` turns them where it is needed.
 """
 
 from collections import Counter
@@ -12,6 +11,7 @@ import numpy as np
 from ..errors import FileFormatError, NeuroemuError, UnsupportedError
 from . import layers as L
 from ._build import Builder, Value
+from ._orders import Orders
 from ._tflite_file import Graph, Operator, Tensor
 from .grids import Grid
 
@@ -33,7 +33,7 @@ class Reader:
         self.values = {graph.input: self.build.input}
         self.constants = {t.index: t for t in self.tensors if t.data is not None}
         self._count = Counter()
-        self._turned: dict[tuple[str, bool], Value] = {}
+        self.orders = Orders(self.build)
         if (grid := self.grid(first)) is not None:
             self.build.set_grid(self.build.input, grid, name="input")
 
@@ -89,19 +89,11 @@ class Reader:
 
     def image(self, value: Value) -> Value:
         """`value` in the network's own order, (C, H, W)."""
-        return self._turn(value, (2, 0, 1), False) if value.image_last else value
+        return self.orders.image(value)
 
     def file_order(self, value: Value) -> Value:
         """`value` in the file's order, (H, W, C) when it has three axes."""
-        return self._turn(value, (1, 2, 0), True) if len(value.shape) == 3 and not value.image_last else value
-
-    def _turn(self, value, axes, image_last):
-        key = (value.name, image_last)
-        if key not in self._turned:
-            name = "to_nhwc" if image_last else "to_nchw"
-            turned = self.build.add(L.Transpose, [value], name=name, grid=self.build.grids.get(value.name), axes=axes)
-            self._turned[key] = replace(turned, image_last=image_last)
-        return self._turned[key]
+        return self.orders.file_order(value)
 
     # -- results ------------------------------------------------------------------------------------------------
 

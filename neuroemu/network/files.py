@@ -1,4 +1,4 @@
-"""Network files: `load` reads .onnx, .tflite, .nir and this package's own .npz; `save` writes all but .tflite.
+"""Network files: `load` reads .onnx, .tflite, .keras, .h5, .nir and this package's own .npz; `save` writes three.
 
 The own format is a zip of .npy arrays with a JSON text "header" (stored as bytes) that describes the layers and names
 the arrays. There is no pickle in it. A round trip is exact, grids, samples and spiking layers included.
@@ -16,26 +16,29 @@ import numpy as np
 
 from .. import _archive
 from ..errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
+from . import firing as F
 from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
+from ._keras_file import is_keras
 from .graded import Delta, Programmed
 from .graph import Network
 from .grids import Grid
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
 FORMAT = "neuroemu network"
 VERSION = 1
 
 _ABSTRACT = (L.Layer, L.Weighted, L.Pool2d, N.Neuron)
 LAYERS = {
     kind.__name__: kind
-    for kind in (*vars(L).values(), *vars(N).values(), Delta)
+    for kind in (*vars(L).values(), *vars(N).values(), Delta, F.Fire)
     if isinstance(kind, type) and issubclass(kind, L.Layer) and kind not in _ABSTRACT
 }
 
 
 def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
-    """A network from an .onnx, .tflite, .nir or .npz file; the content decides, not the ending.
+    """A network from an .onnx, .tflite, .keras, .h5, .nir or .npz file; the content decides, not the ending.
 
     Parameters
     ----------
@@ -47,7 +50,8 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
     -------
     Network
         Float or quantized, as the file is. It accepts x exactly as the file's own runtime takes it: ONNX images as
-        (B, C, H, W), TFLite images as (B, H, W, C), always real numbers. One from NIR runs in `run_spiking`.
+        (B, C, H, W), TFLite and Keras images as (B, H, W, C), always real numbers. One from NIR runs in
+        `run_spiking`. A PyTorch module is no file: see `from_torch`.
 
     Raises
     ------
@@ -70,9 +74,13 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
         from .tflite_reader import read_tflite
 
         return read_tflite(path, name=name)
+    if (start[:4] == b"PK\x03\x04" or start == HDF5) and is_keras(path):
+        from .keras_reader import read_keras
+
+        return read_keras(path, name=name)
     if start[:4] == b"PK\x03\x04":
         return read_npz(path, name=name)
-    if start == b"\x89HDF\r\n\x1a\n":
+    if start == HDF5:
         from .nir_reader import read_nir
 
         return read_nir(path, name=name)
@@ -168,6 +176,8 @@ def _plain(value, arrays):
             "bits": value.bits,
             "axis": value.axis,
         }
+        if value.factors is not None:
+            grid |= {"group": value.group, "factors": _plain(value.factors, arrays)}
         return {"grid": grid}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"

@@ -86,12 +86,26 @@ class Network:
                 raise InputError(f"Network '{self.name}': a spiking network needs a grid for 'input'")
             self._check_train()
             return
+        self._check_grids()
         for layer in self.weighted:
             if (layer.weight_grid is not None) != (layer.inputs[0] in self.grids):
                 has, lacks = ("codes", "no grid") if layer.weight_grid is not None else ("real weights", "a grid")
                 raise InputError(
                     f"Network '{self.name}': layer '{layer.name}' has {has}, its input '{layer.inputs[0]}' {lacks}; "
                     "quantize the whole network, or decode it"
+                )
+
+    def _check_grids(self):
+        """Tensors have one step each, and what is written on a grid is computed from tensors on grids."""
+        for name, grid in self.grids.items():
+            if _checks.instance(grid, Grid, who=f"Network '{self.name}'", name=f"grids['{name}']").axis is not None:
+                raise InputError(f"Network '{self.name}': the grid of '{name}' has a step per slice; give it one step")
+        for layer in self.layers:
+            missing = [name for name in layer.inputs if name not in self.grids]
+            if layer.name in self.grids and missing:
+                raise InputError(
+                    f"Network '{self.name}': layer '{layer.name}' writes codes, what it reads, {missing}, has no grid; "
+                    "give one to every tensor up to the last grid"
                 )
 
     def _check_train(self):

@@ -31,7 +31,7 @@ def exact_multiply(layer: L.Weighted, drive: np.ndarray, first: int) -> np.ndarr
 
     `first` is the index of the first input of the batch; emulated hardware keys its noise by it.
     """
-    return ops.weighted_sum(layer, drive, layer.weight.astype(np.float32), ops.exact_product)
+    return ops.weighted_sum(layer, drive, layer.weight_steps.astype(np.float32), ops.exact_product)
 
 
 def run_integer(

@@ -44,6 +44,11 @@ class Weighted(Layer):
     bias: np.ndarray | None = None
     weight_grid: Grid | None = None
 
+    @property
+    def weight_steps(self) -> np.ndarray:
+        """Weights in steps of the accumulator, int32: codes, times the factors of their groups if there are any."""
+        return self.weight.astype(np.int32) * self.weight_grid.multiples(self.weight.shape)
+
     def _own(self, ndim: int):
         """Check the arrays and keep read-only copies."""
         who = f"{type(self).__name__} '{self.name}'"

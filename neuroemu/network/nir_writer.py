@@ -17,7 +17,7 @@ from ..errors import UnsupportedError
 from . import layers as L
 from . import neurons as N
 from ._build import NO_PADDING, same_padding
-from ._nir_file import h5py
+from ._hdf5 import h5py
 from .graph import INPUT, Network
 
 _KINDS = {kind: name for name, kind in N.KINDS.items()}
@@ -41,7 +41,7 @@ def write_nir(network: Network, path: str | Path) -> None:
     """
     _checks.instance(network, Network, who="write_nir", name="network")
     nodes, edges = _graph(network)
-    library = h5py()
+    library = h5py(".nir", "nir")
     with replacing(path) as temporary, library.File(temporary, "w") as file:
         text = library.string_dtype()
         file.create_dataset("version", data=_version(), dtype=text)

@@ -12,11 +12,13 @@ import numpy as np
 
 from ..errors import FileFormatError, NeuroemuError, UnsupportedError
 from . import _onnx_layers, _onnx_quantized, _onnx_shapes  # noqa: F401  they register the handlers
-from ._build import MAX_FILE, Value, in_file
-from ._onnx_file import Node, load
+from ._build import Value, in_file
+from ._onnx_file import Graph, Node, load
 from ._onnx_fold import Constant, fold
 from ._onnx_scope import HANDLERS, Scope
 from .graph import Network
+
+MAX_FOLDED_BYTES = 1 << 30  # of constants computed while reading, beyond the size of the file's own
 
 
 def read_onnx(path: str | Path, *, name: str | None = None) -> Network:
@@ -40,14 +42,15 @@ def read_onnx(path: str | Path, *, name: str | None = None) -> Network:
     path = Path(path)
     try:
         with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-            return _network(path, name or path.stem)
+            return network_of(load(path), name or path.stem)
     except NeuroemuError as error:
         raise in_file(path, error) from None
 
 
-def _network(path: Path, name: str) -> Network:
-    graph = load(path)
+def network_of(graph: Graph, name: str) -> Network:
+    """The network of a graph in ONNX's terms, wherever it comes from."""
     scope = Scope(graph, name)
+    scope.folded = -sum(constant.array.nbytes for constant in scope.constants.values())
     for node in graph.nodes:
         result = _read(scope, node)
         bindings = scope.values if isinstance(result, Value) else scope.constants
@@ -66,8 +69,8 @@ def _read(scope: Scope, node: Node) -> Value | Constant:
     fixed = [tensor in scope.constants for tensor in node.inputs if tensor]
     if fixed and all(fixed) and node.kind not in ("QuantizeLinear", "DequantizeLinear"):
         made = fold(node, [scope.constants.get(tensor) for tensor in node.inputs])
-        scope.folded += made.array.nbytes
-        if scope.folded > 4 * MAX_FILE:  # views count too
+        scope.folded += made.array.nbytes if made.array.base is None else 0
+        if scope.folded > MAX_FOLDED_BYTES:
             raise FileFormatError(
                 f"{node}: computing on constants takes too much memory; simplify the model before reading"
             )

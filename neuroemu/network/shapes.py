@@ -6,6 +6,7 @@ from math import prod
 from ..errors import InputError, UnsupportedError
 from . import layers as L
 from . import neurons as N
+from .firing import Fire
 from .graded import Delta, Programmed
 
 Shape = tuple[int, ...]
@@ -138,8 +139,9 @@ def _(layer: L.Encode, shape):
 @_shape.register(L.Scale)
 @_shape.register(L.BatchNorm)
 @_shape.register(L.Lif)
+@_shape.register(Fire)
 def _(layer, shape):
-    fields = {L.Scale: ("scale", "offset"), L.BatchNorm: ("gamma",), L.Lif: ("bias",)}[type(layer)]
+    fields = {L.Scale: ("scale", "offset"), L.BatchNorm: ("gamma",)}.get(type(layer), ("bias",))
     for field in fields:
         size = getattr(layer, field).size
         if size != 1 and (not shape or size != shape[0]):

@@ -1,35 +1,73 @@
 """Spiking cores: integer neurons, event-driven engines, cores with limits, and the same cores inside Brian2."""
 
-from .arithmetic import BRIAN2LOIHI, LOIHI1, Convention, encode_weights
+from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .chip import SpikingChip
+from .compiling import program_inputs, program_of
+from .core_report import CoreReport, core_report, spike_agreement
 from .cores import CoreLimits
+from .discretize import to_integer_core
 from .graded_chip import GradedChip
 from .graded_cores import GradedLimits
 from .graded_record import PopulationCounts
 from .graded_run import GradedRun
 from .meter import Seconds
+from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
+from .program_run import LoihiRun, run_loihi
+from .ranges import RangeCheck, check_range
+from .shifting import ShiftCheck, check_shift
 from .sigma_delta import run_frames
+from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
+from .stopping import StopWhenSure
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
+from .truenorth_chip import TrueNorthChip
 
 __all__ = [
     "BRIAN2LOIHI",
+    "LAVA",
     "LOIHI1",
+    "LOIHI2",
+    "NENGO",
+    "Compartments",
     "Convention",
     "CoreLimits",
+    "CoreReport",
+    "Dendrite",
     "GradedChip",
     "GradedLimits",
     "GradedRun",
+    "InputAxons",
     "LoihiCore",
+    "LoihiProgram",
+    "LoihiRun",
     "NeuronParameters",
+    "Noise",
     "PopulationCounts",
+    "RangeCheck",
     "Seconds",
+    "SharedKernel",
+    "ShiftCheck",
     "SpikingChip",
+    "StepsCurve",
+    "StopWhenSure",
+    "Stopped",
+    "Synapses",
+    "TrueNorthChip",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
+    "calibrate_stop",
+    "check_range",
+    "check_shift",
+    "core_report",
     "encode_weights",
+    "program_inputs",
+    "program_of",
     "run_frames",
+    "run_loihi",
     "run_truenorth",
+    "spike_agreement",
+    "steps_curve",
+    "to_integer_core",
 ]
 
 

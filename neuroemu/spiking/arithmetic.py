@@ -15,7 +15,7 @@ from ..kernels import events_reference
 
 WEIGHT_LIMIT = 2**21 - 64  # |actual weight|; the lower 6 bits are always zero (brian2-loihi 0.5.2, loihi_synapses)
 KERNEL_BITS = 29  # what a convention without a limit gets: three such numbers still add up within int32
-_RANGES = {"mixed": (-256, 254), "excitatory": (0, 255), "inhibitory": (-256, 0)}
+WEIGHT_RANGES = {"mixed": (-256, 254), "excitatory": (0, 255), "inhibitory": (-256, 0)}
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class Convention:
         The same of the current u.
     voltage_limit : int or None
         v saturates at plus and minus this value; None: v has no limit.
-    rounding : {"toward_zero", "floor"}
-        How a mantissa loses the bits that its precision does not have.
+    rounding : {"toward_zero", "floor", "nearest_even"}
+        How a mantissa loses the bits that its precision does not have; inhibitory ones never by "floor", since the
+        sign is not stored. "nearest_even" also limits mantissas to
+        +-(2^(8 - lost) - 1) 2^lost, and rounds again where a negative exponent takes more bits.
     current_decay_offset, voltage_decay_offset : int
         Added to the registers du and dv before use.
     weight_bits : tuple of int
         Weight precisions that exist.
+    exponents : (int, int)
+        Lowest and highest weight exponent.
 
     Notes
     -----
@@ -52,10 +56,11 @@ class Convention:
     current_decay_offset: int = 1
     voltage_decay_offset: int = 0
     weight_bits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
+    exponents: tuple[int, int] = (-8, 7)
 
     def __post_init__(self):
         who = f"Convention {self.name!r}"
-        choice(self.rounding, ("toward_zero", "floor"), who=who, name="rounding")
+        choice(self.rounding, ("toward_zero", "floor", "nearest_even"), who=who, name="rounding")
         for field in ("accumulator_bits", "current_bits"):
             if getattr(self, field) is not None:
                 integer(getattr(self, field), who=who, name=field, low=15, high=KERNEL_BITS)
@@ -103,6 +108,18 @@ BRIAN2LOIHI = Convention(
     weight_bits=tuple(range(9)),
 )
 
+# Loihi 2 as lava 0.10 has it, whose arithmetic shift of mantissas came as "bit accuracy on Loihi 2" (lava #328); that
+# the chip itself rounds so is inferred.
+LOIHI2 = Convention("LOIHI2", rounding="floor")
+
+# lava 0.10, fixed-point Dense and LIF: no limit on q. It shifts the sum of the weights, not each, by a negative
+# exponent, which is not a property of single weights; such exponents are refused here.
+LAVA = Convention("LAVA", accumulator_bits=None, rounding="floor", weight_bits=tuple(range(1, 9)), exponents=(0, 7))
+
+# nengo-loihi 1.1.0, builder/discretize.py and emulator/interface.py. It has no delays; its refractory period is that of
+# LOIHI1; u + bias wraps there at 23 bits before it is added to v, which is left out here.
+NENGO = Convention("NENGO", rounding="nearest_even", exponents=(-7, 7))
+
 
 def decay(x, d):
     """State after one step of decay, rounded toward zero.
@@ -142,7 +159,7 @@ def encode_weights(mantissa, *, exponent=0, bits=8, sign_mode="mixed", conventio
     mantissa : array_like of int
         mixed: -256 .. 254; excitatory: 0 .. 255; inhibitory: -256 .. 0.
     exponent : int
-        -8 .. 7.
+        -8 .. 7; a convention may allow fewer.
     bits : int
         Weight precision; LOIHI1 has 1 .. 6 and 8. Mixed signs spend one bit on the sign.
     sign_mode : {"mixed", "excitatory", "inhibitory"}
@@ -164,17 +181,30 @@ def encode_weights(mantissa, *, exponent=0, bits=8, sign_mode="mixed", conventio
     doi:10.1109/MM.2018.112130359, Table 1.
     """
     who = "encode_weights"
-    low, high = _RANGES[choice(sign_mode, tuple(_RANGES), who=who, name="sign_mode")]
+    low, high = WEIGHT_RANGES[choice(sign_mode, tuple(WEIGHT_RANGES), who=who, name="sign_mode")]
     w = whole_array(mantissa, who=who, name=f"mantissa in sign mode {sign_mode!r}", low=low, high=high)
-    exponent = integer(exponent, who=who, name="exponent", low=-8, high=7)
+    exponent = integer(exponent, who=who, name="exponent", low=convention.exponents[0], high=convention.exponents[1])
     bits = choice(integer(bits, who=who, name="bits"), convention.weight_bits, who=who, name="bits")
     lost = 8 - (bits - (sign_mode == "mixed"))
-    if convention.rounding == "floor":
+    if convention.rounding == "nearest_even":
+        return _nearest(w, lost, exponent)
+    if convention.rounding == "floor" and sign_mode != "inhibitory":  # there it is the size that loses bits
         w = (w >> lost) << lost
     else:
         w = np.sign(w) * ((np.abs(w) >> lost) << lost)
     scaled = w << exponent if exponent >= 0 else w >> -exponent
     return np.clip(scaled << 6, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32)
+
+
+def _nearest(mantissa, lost: int, exponent: int) -> np.ndarray:
+    """Actual weights of a convention that rounds to nearest; both roundings limit what they give."""
+    most = 2 ** (8 - lost) - 1
+    w = np.clip(np.rint(mantissa / 2.0**lost), -most, most)
+    if lost + exponent < 0:
+        fewer = 2.0 ** (lost + exponent)
+        w = np.clip(np.rint(w * fewer) / fewer, -most, most)
+    scaled = np.floor(np.trunc(w) * 2.0 ** (lost + exponent))
+    return np.clip(scaled.astype(np.int64) << 6, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32)
 
 
 def pack_weights(w_act):

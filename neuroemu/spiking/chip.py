@@ -21,6 +21,7 @@ from .arithmetic import Convention
 from .cores import CoreLimits
 from .meter import Meter, Seconds
 from .populations import Population, populations
+from .stopping import StopWhenSure, lead, outputs_by_step, read_out, stopped
 
 BATCH = 32  # images at a time: bounds the memory for spikes, changes no result
 
@@ -42,6 +43,8 @@ class SpikingChip(Chip):
     compartments_to_subtract : int or None
         Compartments that a neuron takes when a spike subtracts the threshold; None refuses that reset.
     step_times : Seconds
+    stop : StopWhenSure, optional
+        Ends the presentation of an image as soon as its answer is sure; None shows each for all its steps.
     """
 
     convention: Convention
@@ -51,11 +54,14 @@ class SpikingChip(Chip):
     mesh: tuple[int, int] = (8, 4)
     compartments_to_subtract: int | None = 2
     step_times: Seconds
+    stop: StopWhenSure | None = None
 
     def __post_init__(self):
         who = f"SpikingChip '{self.name}'"
         for name, kind in (("convention", Convention), ("limits", CoreLimits), ("step_times", Seconds)):
             _checks.instance(getattr(self, name), kind, who=who, name=name)
+        if self.stop is not None:
+            _checks.instance(self.stop, StopWhenSure, who=who, name="stop")
         _checks.integer(self.cores_per_tile, who=who, name="cores_per_tile", low=1)
         if np.shape(self.mesh) != (2,):
             raise InputError(f"{who}: mesh is {self.mesh!r}; give (width, height) in tiles")
@@ -97,11 +103,12 @@ class SpikingChip(Chip):
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
         found = self._populations(network)
         grouped = [[s for s in sites if s.layer == population.name] for population in found]
-        meter = Meter(found, grouped, [self.compartments(p) for p in found], network.steps, self._position)
+        meter = Meter(found, grouped, [self.compartments(p) for p in found], self._position)
         codes = engine.input_codes(network, x)
         random = found[0].neuron.coding == "poisson"
         runs = trials if random else 1  # nothing else is drawn: every trial would be the same
         outputs = np.empty((runs, len(x), found[-1].size), np.float32)
+        made = np.full((runs, len(x)), network.steps)  # steps of the read-out
         for trial in range(runs):
             for first in range(0, len(x), BATCH):
                 part = slice(first, min(first + BATCH, len(x)))
@@ -115,8 +122,13 @@ class SpikingChip(Chip):
                     first=first,
                     threads=threads,
                 )
-                outputs[trial, part] = potentials * np.float32(found[-1].neuron.scale)
-                meter.add(activity, part.stop - part.start, self.step_times)
+                if self.stop is None:
+                    outputs[trial, part] = read_out(found[-1], potentials, activity[-1])
+                    meter.add(activity, part.stop - part.start, self.step_times)
+                else:
+                    outputs[trial, part], made[trial, part] = self._stopped(
+                        found, activity, codes[part], meter, threads
+                    )
                 progress(f"{network.name} on {self.name}", trial * len(x) + part.stop, runs * len(x))
         meter.check(self.convention, self.name)
         latency = meter.seconds(self.step_times, self.cores_per_tile, self.mesh[0] * self.mesh[1]) / meter.images
@@ -128,9 +140,20 @@ class SpikingChip(Chip):
             traces={
                 "spikes per image": {p.name: n / meter.images for p, n in zip(found, meter.spikes_out, strict=True)},
                 "steps": network.steps,
+                **({} if self.stop is None else {"steps by image": made.mean(axis=0), "mean steps": made.mean()}),
             },
             warnings=meter.warnings(),
+            notes=() if self.stop is None else (_note(self.stop, made, network.steps),),
         )
+
+    def _stopped(self, found, activity, codes, meter: Meter, threads) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs (B, K) of images that stop early, as large as at full presentation, and their steps (B,)."""
+        by_step = outputs_by_step(found, activity, self.convention, threads)
+        steps = self.stop.steps(lead(by_step))
+        for images, cut in stopped(found, activity, codes, steps, self.convention, threads):
+            meter.add(cut, len(images), self.step_times)
+        last = by_step[np.arange(len(steps)), steps - 1]
+        return last * (by_step.shape[1] / steps)[:, None], steps
 
     def _populations(self, network: Network) -> tuple[Population, ...]:
         if not network.spiking:
@@ -199,3 +222,10 @@ class SpikingChip(Chip):
     def _position(self, unit: int) -> tuple[int, int]:
         """(x, y) of the tile of a core."""
         return C.mesh_position(unit, self.cores_per_tile, self.mesh[0])
+
+
+def _note(stop: StopWhenSure, made: np.ndarray, steps: int) -> str:
+    return (
+        f"images stop at a lead of {stop.margin:.4g}, after {made.mean():.1f} of {steps} steps in the mean; reading "
+        "the potentials in each step is not priced"
+    )

@@ -91,7 +91,7 @@ def _encode(population, codes, steps, convention, *, seed, trial, first, threads
     return _kernel(nothing, unwired, registers, convention, threads)[0]
 
 
-def _run(population: Population, sources, convention, threads):
+def _run(population: Population, sources, convention, threads, **probes):
     """One population, driven by the spikes (B, T, N) of the source of each of its projections."""
     lif: L.Lif = population.neuron
     rows = joined(population, [spikes.shape[2] for spikes in sources])
@@ -110,7 +110,7 @@ def _run(population: Population, sources, convention, threads):
         lif.reset == "subtract", lif.current_decay + convention.current_decay_offset,
         lif.voltage_decay + convention.voltage_decay_offset, lif.refractory,
     )  # fmt: skip
-    return _kernel(spikes, wired, registers, convention, threads)
+    return _kernel(spikes, wired, registers, convention, threads, **probes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +126,8 @@ class _Registers:
     refractory: int = 1
 
 
-def _kernel(spikes_in, wired, registers: _Registers, convention, threads):
-    """Activity and final potentials (B, N) of one population."""
+def _kernel(spikes_in, wired, registers: _Registers, convention, threads, **probes):
+    """Activity and final potentials (B, N) of one population; `probes` are arrays that the kernel writes."""
     images, steps = spikes_in.shape[:2]
     n = registers.bias.shape[1]
     spikes, counts = np.zeros((images, steps, n), np.uint8), np.zeros((images, len(COUNT_NAMES)), np.int64)
@@ -137,6 +137,7 @@ def _kernel(spikes_in, wired, registers: _Registers, convention, threads):
         du=_each(n, registers.current_decay), dv=_each(n, registers.voltage_decay),
         threshold=_each(n, registers.threshold), refractory=_each(n, registers.refractory), bias=registers.bias,
         subtract_reset=registers.subtract, v=v, spikes_out=spikes, counts=counts, threads=threads,
+        **probes,
     )  # fmt: skip
     return Activity(spikes, dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))), v
 

@@ -32,11 +32,11 @@ class Seconds:
 class Meter:
     """Adds up events of one run; `positions` gives the mesh position of a core."""
 
-    def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], steps: int, positions):
+    def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], positions):
         self.found, self.sites, self.each, self.positions = found, sites, each, positions
-        self.steps, self.depth = steps, max(population.level for population in found)
-        self.total_steps = steps + self.depth
         self.images = 0
+        self.image_steps = 0  # steps of the chip, summed over images
+        self.idle = [0] * len(found)  # updates of neurons outside their window
         self.spikes_out = [0] * len(found)
         self.synapses = [0] * len(found)  # operations on stored synapses; a zero weight is not stored
         self.counts = [dict.fromkeys(COUNT_NAMES, 0) for _ in found]
@@ -76,9 +76,11 @@ class Meter:
         return found
 
     def add(self, activity, images: int, times: Seconds):
-        """Count one batch."""
+        """Count one batch, whose windows are as long as its spikes (B, T, N)."""
         self.images += images
-        longest = np.zeros((images, self.total_steps))
+        total = max(p.level + happened.spikes.shape[1] for p, happened in zip(self.found, activity, strict=True))
+        self.image_steps += images * total
+        longest = np.zeros((images, total))
         for index, happened in enumerate(activity):
             self.spikes_out[index] += happened.counts["output_spikes"]
             for name, n in happened.counts.items():
@@ -86,31 +88,30 @@ class Meter:
             fired = happened.spikes.sum(axis=(0, 1), dtype=np.int64)  # by neuron
             if self.routes[index] is not None:
                 self.messages[index] += fired @ self.routes[index]
-            for reader, population in enumerate(self.found):
-                for projection, fan in zip(population.projections, self.fan[reader], strict=True):
-                    if projection.source == index:
-                        self.synapses[reader] += int(fired @ fan.sum(axis=1).astype(np.int64))
+            window = happened.spikes.shape[1]
+            sources = [activity[p.source].spikes[:, :window] for p in self.found[index].projections]
+            for spikes, fan in zip(sources, self.fan[index], strict=True):
+                arrived = spikes.sum(axis=(0, 1), dtype=np.int64)
+                self.synapses[index] += int(arrived @ fan.sum(axis=1).astype(np.int64))
             if self.sites[index]:
-                sources = [activity[projection.source].spikes for projection in self.found[index].projections]
-                np.maximum(longest, self._core_seconds(index, sources, happened.counts, images, times), out=longest)
+                self.idle[index] += self.found[index].size * (total - window) * images
+                seconds = self._core_seconds(index, sources, happened, total, times)
+                np.maximum(longest, seconds, out=longest)
         self.busy += float(longest.sum())
 
-    def _core_seconds(self, index, sources, counts, images, times: Seconds) -> np.ndarray:
+    def _core_seconds(self, index, sources, happened, total: int, times: Seconds) -> np.ndarray:
         """(images, total steps): seconds of the longest core of one population in each step."""
+        images, steps, neurons = happened.spikes.shape
         size = np.array([site.rows[1] - site.rows[0] for site in self.sites[index]]) * self.each[index]
-        active = counts["active_updates"] / (images * self.steps * self.found[index].size)
+        active = happened.counts["active_updates"] / (images * steps * neurons)
         update = active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive
-        window = np.broadcast_to(size * update, (images, self.steps, len(size)))
+        window = np.broadcast_to(size * update, (images, steps, len(size)))
         for spikes, fan in zip(sources, self.fan[index], strict=True):
             window = window + (spikes.astype(np.float32) @ fan) * times.synaptic_op
-        seconds = np.full((images, self.total_steps), size.max() * times.neuron_update_inactive)
+        seconds = np.full((images, total), size.max() * times.neuron_update_inactive)
         level = self.found[index].level
-        seconds[:, level : level + self.steps] = window.max(axis=2)
+        seconds[:, level : level + steps] = window.max(axis=2)
         return seconds
-
-    def _idle(self, index) -> int:
-        """Updates of neurons outside their window, over all images."""
-        return self.found[index].size * self.depth * self.images if self.sites[index] else 0
 
     def event_counts(self, runs: int) -> Counts:
         """Events of all images of one trial."""
@@ -123,13 +124,13 @@ class Meter:
             deliveries, east_west, north_south = map(int, self.messages[index])
             pairs += [
                 (name, "neuron_update_active", each * seen["active_updates"]),
-                (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self._idle(index))),
+                (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self.idle[index])),
                 (name, "synaptic_op", self.synapses[index]),
                 (name, "spike_within_tile", deliveries),
                 (name, "hop_east_west", east_west),
                 (name, "hop_north_south", north_south),
             ]
-        pairs.append((self.found[0].name, "barrier_sync", self.total_steps * self.images))
+        pairs.append((self.found[0].name, "barrier_sync", self.image_steps))
         return Counts.mean([Counts.from_pairs(pairs)] + [Counts()] * (runs - 1))
 
     def seconds(self, times: Seconds, cores_per_tile: int, tiles: int) -> float:
@@ -137,7 +138,7 @@ class Meter:
         used = -(-sum(map(len, self.sites)) // cores_per_tile)
         share = (used - 1) / max(1, tiles - 1)
         barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * share
-        return self.busy + self.images * self.total_steps * barrier
+        return self.busy + self.image_steps * barrier
 
     def check(self, convention: Convention, who: str):
         """Refuse results of numbers that outgrew the kernel where the convention sets no limit."""
@@ -155,7 +156,7 @@ class Meter:
                 found.append(
                     f"layer '{population.name}': {text}; its weights or biases are too large for the registers"
                 )
-        if self.spikes_out[-1]:
+        if self.found[-1].neuron.threshold is None and self.spikes_out[-1]:
             n = f"{self.spikes_out[-1]:,}"
             name = self.found[-1].name
             found.append(f"layer '{name}': the read-out passed the largest threshold {n} times and was reset")

@@ -214,6 +214,11 @@ def block_rows(layer: L.Weighted, numbers: np.ndarray, shape) -> BlockRows:
             )
         edges = np.flatnonzero(numbers >= 0)
         return sorted_rows(numbers[edges], np.zeros_like(edges), edges, np.ascontiguousarray(layer.weight.T))
+    return convolution_rows(layer, numbers, shape)
+
+
+def convolution_rows(layer: L.Conv2d, numbers: np.ndarray, shape) -> BlockRows:
+    """The rows of a convolution: `numbers` (I, H, W) of the sources, -1 for none, and the `shape` of its output."""
     return sorted_rows(*_conv_edges(layer, numbers, shape), _conv_table(layer))
 
 

@@ -146,7 +146,7 @@ def run_truenorth(
         totals,
         counts,
         TrueNorthState(state.tick + ticks, state.seed, **after),
-        _warnings(totals),
+        warnings_of(totals),
     )
 
 
@@ -196,7 +196,8 @@ def _listed(packed, cores):
     return found[: kernels.truenorth.list_spikes(packed, cores, found)]
 
 
-def _warnings(counts):
+def warnings_of(counts: dict[str, int]) -> tuple[str, ...]:
+    """One line for each kind of loss in the counts of a run."""
     found = []
     if counts["merges"]:
         found.append(f"{counts['merges']:,} spikes met another one on an axon in the same tick and merged with it")

@@ -1,27 +1,49 @@
-"""Network in, Network out: fold, equalize, quantize, prune, to_spiking, to_sigma_delta. Pure, nothing in place."""
+"""Network in, Network out: fold, equalize, quantize, prune, calibrate, and the spiking forms. Pure functions."""
 
 from .calibration import Entropy, MinMax, Mse, Percentile
+from .criteria import Contribution, Magnitude
 from .equalize import Pair, equalize, layer_pairs
 from .fold import fold
+from .freed import freed
 from .graded import to_graded
+from .grouping import group_channels
 from .prune import prune
 from .quantize import calibrate, quantize
+from .reconstruct import LeastSquares
+from .rounding import AdaRound, Gptq, Nearest
 from .sigma_delta import to_sigma_delta
 from .spiking import to_spiking
+from .structures import Blocks, Channels, Rows, Weights
+from .truenorth import to_truenorth
+from .weights import Groups
 
 __all__ = [
+    "AdaRound",
+    "Blocks",
+    "Channels",
+    "Contribution",
     "Entropy",
+    "Gptq",
+    "Groups",
+    "LeastSquares",
+    "Magnitude",
     "MinMax",
     "Mse",
+    "Nearest",
     "Pair",
     "Percentile",
+    "Rows",
+    "Weights",
     "calibrate",
     "equalize",
     "fold",
+    "freed",
+    "group_channels",
     "layer_pairs",
     "prune",
     "quantize",
     "to_graded",
     "to_sigma_delta",
     "to_spiking",
+    "to_truenorth",
 ]

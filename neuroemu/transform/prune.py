@@ -1,23 +1,56 @@
-"""prune: the smallest weights of each layer become zero."""
+"""prune: the least important weights of each layer become zero, singly or in the pieces that hardware is made of."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from .. import _checks
+from ..errors import ArgumentTypeError, InputError
 from ..network import layers as L
 from ..network.graph import Network
+from .calibration import check_samples
+from .channels import kept_labels, labels_of, shrunk, silenced
+from .criteria import Criterion, Magnitude
+from .fold import fold
+from .reconstruct import LeastSquares, reconstructed
+from .structures import Channels, Masking, Weights
 
 
-def prune(network: Network, *, density: float) -> Network:
-    """Keep the `density` share of weights with the largest magnitude in each layer; biases stay.
+def prune(
+    network: Network,
+    *,
+    density: float,
+    structure: Masking | Channels | None = None,
+    criterion: Criterion | None = None,
+    samples: np.ndarray | None = None,
+    reconstruct: LeastSquares | None = None,
+) -> Network:
+    """Keep the `density` share of each layer that matters most.
 
     Parameters
     ----------
     network : Network
         Float or quantized; in a quantized one magnitudes are real values, code times step.
     density : float, 0 to 1
-        round(density * size) weights of each layer survive; among equals the earlier one does.
+        Share of single weights, rows, blocks or channels of each layer that stays, by `structure`.
+    structure : Weights, Rows, Blocks or Channels, default Weights()
+        What goes at a time. `Weights()` frees synapses of spiking cores, `Rows()` word lines and axons,
+        `Blocks(size)` tiles of crossbars, `Channels()` all of these and the work of digital chips.
+    criterion : Magnitude or Contribution, default Magnitude()
+    samples : ``(S, *input_shape)`` array, optional
+        Training inputs, for `Contribution` and `reconstruct`.
+    reconstruct : LeastSquares, optional
+        Fit the weights and biases that are left to what the network computed before; a float network.
+
+    Returns
+    -------
+    Network
+        With zeros; with `Channels()`, with smaller arrays. `freed(before, after)` says what became free.
+
+    Raises
+    ------
+    InputError
+        Density out of range, no samples where they are needed, or a quantized network to reconstruct.
 
     References
     ----------
@@ -26,14 +59,50 @@ def prune(network: Network, *, density: float) -> Network:
     """
     _checks.instance(network, Network, who="prune", name="network")
     density = _checks.real(density, who="prune", name="density", low=0.0, high=1.0)
-    layers = tuple(_pruned(layer, density) if isinstance(layer, L.Weighted) else layer for layer in network.layers)
-    return network.replace(layers=layers)
+    structure = Weights() if structure is None else structure
+    criterion = Magnitude() if criterion is None else criterion
+    if not isinstance(structure, Masking | Channels):
+        raise ArgumentTypeError(
+            f"prune: structure is {structure!r}; give Weights(), Rows(), Blocks((rows, columns)) or Channels()"
+        )
+    _checks.instance(criterion, Criterion, who="prune", name="criterion")
+    samples = _samples(network, samples, reconstruct)
+    if isinstance(structure, Channels):
+        return _without_channels(network, density, criterion, samples, reconstruct)
+    scores = criterion.scores(network, samples)
+    layers = tuple(
+        _masked(layer, structure.mask(layer, scores[layer.name], density)) if isinstance(layer, L.Weighted) else layer
+        for layer in network.layers
+    )
+    pruned = network.replace(layers=layers)
+    return pruned if reconstruct is None else reconstructed(pruned, network, samples, reconstruct)
 
 
-def _pruned(layer: L.Weighted, density: float) -> L.Weighted:
-    real = layer.weight if layer.weight_grid is None else layer.weight_grid.decode(layer.weight)
-    keep = round(density * real.size)
-    order = np.argsort(-np.abs(real), axis=None, kind="stable")
-    weight = layer.weight.copy()
-    weight.ravel()[order[keep:]] = 0
-    return replace(layer, weight=weight)
+def _samples(network: Network, samples, reconstruct) -> np.ndarray | None:
+    """Checked samples, or None."""
+    if reconstruct is not None:
+        _checks.instance(reconstruct, LeastSquares, who="prune", name="reconstruct")
+        if network.quantized or samples is None:
+            raise InputError(
+                "prune: reconstruct needs a float network and samples=training inputs; prune before quantize"
+            )
+    return None if samples is None else check_samples(samples, network, who="prune")
+
+
+def _masked(layer: L.Weighted, mask: np.ndarray) -> L.Weighted:
+    return replace(layer, weight=np.where(mask, layer.weight, layer.weight.dtype.type(0)))
+
+
+def _without_channels(network: Network, density, criterion, samples, reconstruct) -> Network:
+    if network.spiking:
+        raise InputError(f"prune: network '{network.name}' is spiking; prune channels before to_spiking")
+    for layer in network.weighted:
+        if layer.weight_grid is not None and layer.weight_grid.factors is not None:
+            raise InputError(f"prune: layer '{layer.name}' has groups of inputs; prune channels before quantize")
+    network = network if network.quantized else fold(network)
+    labels = labels_of(network)
+    kept = kept_labels(network, labels, criterion.scores(network, samples), density)
+    pruned = silenced(network, labels, kept)
+    if reconstruct is not None:
+        pruned = reconstructed(pruned, network, samples, reconstruct)
+    return shrunk(pruned, labels, kept)

@@ -1,7 +1,7 @@
 """quantize: a float Network becomes one of integer codes, by post-training quantization on sample inputs.
 
-Weights: symmetric, per output channel, scale = max|w| / (2^(bits-1) - 1). Activations: affine, one grid per tensor.
-Reference: R. Krishnamoorthi, arXiv:1806.08342, sections 3.1.1, 3.1.2 and 3.1.3.
+Weights: symmetric, per output channel, scale = max|w| / (2^(bits-1) - 1), or as `weights` has it. Activations: affine,
+one grid per tensor. Reference: R. Krishnamoorthi, arXiv:1806.08342, sections 3.1.1, 3.1.2 and 3.1.3.
 """
 
 from dataclasses import replace
@@ -24,6 +24,11 @@ from .calibration import (
     scale_and_zero,
 )
 from .fold import fold
+from .layerwise import rounded
+from .rounding import Nearest, Rounding
+from .weights import Groups, check_weight_calibration, encode, weight_grid
+
+__all__ = ["calibrate", "grid_for", "quantize", "weight_grid"]
 
 # Layers that move or select values: what they write is on the grid of what they read.
 _SAME_GRID = (L.Flatten, L.Reshape, L.Transpose, L.MaxPool2d, L.AveragePool2d, L.GlobalAveragePool)
@@ -38,6 +43,9 @@ def quantize(
     calibration: Calibration | None = None,
     per_channel: bool = True,
     correct_bias: bool = False,
+    groups: Groups | None = None,
+    weight_calibration: Calibration | None = None,
+    rounding: Rounding | None = None,
 ) -> Network:
     """Integer version of a float network.
 
@@ -55,6 +63,15 @@ def quantize(
     correct_bias : bool
         Take out of each bias what rounding shifts the mean of its channel by, as measured on the samples; see
         `neuroemu.transform.bias.correct`.
+    groups : Groups, optional
+        Weight steps by group of inputs, `Groups(64)`: for the integer reference and processors; chips without a
+        multiplier for partial sums refuse them.
+    weight_calibration : MinMax or Mse, default MinMax()
+        Range of the weights of each channel, group or layer. `Mse()` clips where that lowers the squared error; it is
+        worth it below 5 bits.
+    rounding : Nearest, Gptq or AdaRound, default Nearest()
+        How weights become codes. The last two work on the samples, layer after layer, on the inputs that arrive from
+        the layers before as quantized; with `correct_bias` each layer's bias is corrected on the way.
 
     Returns
     -------
@@ -64,7 +81,7 @@ def quantize(
     Raises
     ------
     InputError
-        Quantized already, bits out of range, or samples that do not fit.
+        Quantized already, bits out of range, samples that do not fit, or groups whose sums could pass 32 bits.
     """
     _checks.instance(network, Network, who="quantize", name="network")
     if network.quantized or network.spiking:
@@ -77,15 +94,27 @@ def quantize(
             f"quantize: calibration is {calibration!r}; give MinMax(), Percentile(...), Mse() or Entropy()"
         )
     _checks.instance(correct_bias, bool, who="quantize", name="correct_bias")
+    rounding = Nearest() if rounding is None else _checks.instance(rounding, Rounding, who="quantize", name="rounding")
+    weight_calibration = check_weight_calibration(weight_calibration)
+    if groups is not None:
+        _checks.instance(groups, Groups, who="quantize", name="groups")
+        if not per_channel:
+            raise InputError("quantize: groups are parts of a channel; use per_channel=True")
     network = fold(network)
     samples = check_samples(samples, network, who="quantize")
     grids = _grids(network, observe(network, samples, calibration), calibration, activation_bits)
+    how = {"bits": weight_bits, "per_channel": per_channel, "groups": groups, "calibration": weight_calibration}
     layers = tuple(
-        _quantized(layer, grids[layer.inputs[0]], weight_bits, per_channel) if isinstance(layer, L.Weighted) else layer
+        _quantized(layer, grids[layer.inputs[0]], how) if isinstance(layer, L.Weighted) else layer
         for layer in network.layers
     )
     codes = network.replace(layers=layers, grids=grids, rounding="half_even", samples=samples[:KEPT_SAMPLES])
-    return correct(codes, network, samples) if correct_bias else codes
+    if not isinstance(rounding, Nearest):
+        codes = rounded(codes, network, samples, rounding, correct_bias=correct_bias)
+    elif correct_bias:
+        codes = correct(codes, network, samples)
+    _refuse_long_sums(codes)
+    return codes
 
 
 def calibrate(network: Network, samples: np.ndarray) -> Network:
@@ -135,30 +164,31 @@ def grid_for(low: float, high: float, *, bits: int) -> Grid:
     return Grid(scale=float(scale), zero_point=int(zero), bits=bits)
 
 
-def _quantized(layer: L.Weighted, in_grid: Grid, bits: int, per_channel: bool) -> L.Weighted:
+def _quantized(layer: L.Weighted, in_grid: Grid, how: dict) -> L.Weighted:
     needed = None
     if layer.bias is not None:
         # The bias lives on the grid of the accumulator, whose step follows from the weights; it must fit 32 bits.
         needed = np.abs(layer.bias.astype(np.float64)) / in_grid.scale
-    grid = weight_grid(layer.weight, bits=bits, per_channel=per_channel, bias=needed)
+    grid = weight_grid(layer.weight, bias=needed, **how)
     bias = None
     if layer.bias is not None:
         steps = layer.bias.astype(np.float64) / (np.asarray(grid.scale) * in_grid.scale)
         bias = np.rint(steps).astype(np.int32)
-    return replace(layer, weight=grid.encode(layer.weight), bias=bias, weight_grid=grid)
+    return replace(layer, weight=encode(grid, layer.weight), bias=bias, weight_grid=grid)
 
 
-def weight_grid(weight: np.ndarray, *, bits: int, per_channel: bool, bias: np.ndarray | None = None) -> Grid:
-    """Symmetric grid whose largest code is max|w|, per output channel (axis 0) or per layer.
-
-    `bias`, in units of weight times input code, keeps the step of a channel with tiny weights wide enough for its bias
-    to fit 31 bits, and gives a channel without weights a step that resolves its bias to 20 bits.
-    """
-    top = (1 << (bits - 1)) - 1
-    largest = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).max(axis=1)
-    bias = np.zeros(len(weight)) if bias is None else bias
-    if not per_channel:
-        largest, bias = largest.max(keepdims=True), bias.max(keepdims=True)
-    without = np.where(bias > 0, bias / 2**20, 1.0)
-    scale = np.where(largest > 0, np.maximum(largest / top, bias / 2**30), without)
-    return Grid(scale=scale, bits=bits, axis=0) if per_channel else Grid(scale=float(scale[0]), bits=bits)
+def _refuse_long_sums(network: Network) -> None:
+    """Factors of groups make sums longer; what could leave 32 bits is refused."""
+    for layer in network.weighted:
+        if layer.weight_grid.factors is None:
+            continue
+        grid = network.grids[layer.inputs[0]]
+        widest = max(grid.high - grid.zero_point, grid.zero_point - grid.low)
+        steps = np.abs(layer.weight_steps.astype(np.int64)).reshape(len(layer.weight), -1).sum(axis=1)
+        bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
+        longest = int((widest * steps + bias).max())
+        if longest >= 2**31:
+            raise InputError(
+                f"quantize: sums of layer '{layer.name}' could reach {longest:,}, 32 bits hold {2**31 - 1:,}; use "
+                "Groups(..., factor_bits=...) with fewer bits, or fewer weight_bits"
+            )

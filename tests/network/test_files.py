@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neuroemu import _archive
 from neuroemu.errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
 from neuroemu.network import layers as L
 from neuroemu.network.files import load, save
 from neuroemu.network.floating import run_float
-from neuroemu.network.graph import Network
+from neuroemu.network.graph import Network, sequential
 from neuroemu.network.grids import Grid
 from neuroemu.network.integer import run_integer
 
@@ -305,6 +306,17 @@ def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path):
     content[at + 24 : at + 28] = (0xF0000000).to_bytes(4, "little")
     path.write_bytes(content)
     refused(path, match="bytes", error=FileFormatError)
+
+
+def test_zeros_that_were_packed_too_well_are_refused(tmp_path, monkeypatch):
+    """A megabyte of packed zeros would fill a gigabyte; what `save` writes packs nowhere near."""
+    monkeypatch.setattr(_archive, "MAX_BLOWN", 1 << 18)
+    many = sequential([L.Dense(name="d", weight=np.zeros((500, 400), np.float32))], input_shape=(400,))
+    save(many, tmp_path / "n.npz")
+    refused(tmp_path / "n.npz", match="bytes of arrays packed in", error=FileFormatError)
+    weight = np.random.default_rng(0).normal(size=(500, 400)).astype(np.float32)
+    save(sequential([L.Dense(name="d", weight=weight)], input_shape=(400,)), tmp_path / "n.npz")
+    assert load(tmp_path / "n.npz").n_parameters == 200_000
 
 
 def test_an_ordinary_npz_is_not_a_network(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from neuroemu.errors import FileFormatError, MissingDependencyError, NeuroemuError, UnsupportedError
 from neuroemu.network import layers as L
+from neuroemu.network import onnx_reader
 from neuroemu.network.floating import run_float
 from neuroemu.network.onnx_reader import read_onnx
 
@@ -415,6 +416,19 @@ def test_truncated_and_damaged_files(tmp_path):
             assert "\n" not in str(error)
             refused += 1
     assert refused > 150
+
+
+def test_many_constants_may_not_grow_either(tmp_path, monkeypatch):
+    """Each sum of a column and a row is 16 kB out of 512 bytes; 256 MB each filled the memory."""
+    monkeypatch.setattr(onnx_reader, "MAX_FOLDED_BYTES", 1 << 16)
+    constants = {"a": np.ones((64, 1), np.float32), "b": np.ones((1, 64), np.float32)}
+    for count in (4, 5):
+        nodes = [*(node("Add", ["a", "b"], f"k{i}") for i in range(count)), node("Relu", ["x"], "y")]
+        if count == 4:
+            read(tmp_path, make(nodes, constants, IMAGE))
+            continue
+        with pytest.raises(FileFormatError, match="takes too much memory"):
+            read(tmp_path, make(nodes, constants, IMAGE))
 
 
 def test_declared_sizes_are_not_believed(tmp_path):

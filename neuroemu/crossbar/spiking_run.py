@@ -1,0 +1,298 @@
+"""Spiking run: a spiking network on programmed tiles with the chip's neurons. Inputs enter, an Execution leaves.
+
+All steps of an image are read as one batch of binary row vectors, so whole test sets take few kernel calls. A read is
+keyed by image, step and position, so that no result depends on batches or threads. Read noise that lasts for an image
+is one draw for all its steps; fresh noise is drawn for each.
+"""
+
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+import numpy as np
+
+from .. import _streams
+from .._counts import si
+from ..chip import Execution
+from ..energy import Counts
+from ..errors import InputError, PlacementError
+from ..network import layers as L
+from ..network import ops
+from ..network.floating import in_batches
+from ..network.graph import Network
+from . import mapping as M
+from .bit_slices import BitSliced
+from .building import current_unit
+from .compensation import BatchNorm
+from .converters import IdealDac
+from .counting import clipped_shares, lost_in_wires, notes_of, warnings_of
+from .describing import rosy
+from .inputs import BitSerial, PulseWidth
+from .neurons import AnalogNeurons, DigitalNeurons, Fed, Neurons
+from .sampling import share_of, spread
+from .spiking_counts import counts_of, seconds_of_step, shares_at_limits, spiking_rosy, spiking_warnings
+from .spiking_graph import check_graph, depth_of, exact_sums, rows_of, run_spikes
+
+SAMPLES = 64  # images of the network's samples that spikes are sampled from
+
+
+def driven_by_spikes(chip):
+    """The chip as spikes see it: one pulse of the full read voltage a spike, converters as its neurons have them.
+
+    Cells of single bits are driven bit by bit, which lets them be read by counting; it is the same pulse.
+    """
+    single = isinstance(chip.mapping, BitSliced) and chip.mapping.bits_per_cell == 1
+    return replace(
+        chip, dac=IdealDac(v_read=chip.dac.v_read), inputs=BitSerial(1) if single else PulseWidth(),
+        adc=chip.neurons.converter(chip.adc),
+    )  # fmt: skip
+
+
+def check_spiking(chip, network: Network) -> None:
+    """Raise PlacementError for a spiking network that the chip cannot run."""
+    check_graph(network, who=chip.name)
+    for layer in network.weighted:
+        if layer.weight_grid is None:
+            raise PlacementError(f"{chip.name}: layer '{layer.name}' has real weights; use networks of to_spiking")
+    if isinstance(chip.compensation, BatchNorm):
+        raise PlacementError(
+            f"{chip.name}: {chip.compensation} is fitted on whole networks of numbers; use ColumnAffine(), "
+            "ColumnGain() or TileGain() with spikes"
+        )
+    chip.neurons.check(chip, network)
+
+
+@dataclass(eq=False)
+class Activity:
+    """What happened while one trial ran, added up by any number of threads."""
+
+    spikes: dict[str, int] = field(default_factory=dict)
+    saturated: dict[str, np.ndarray] = field(default_factory=dict)  # updates at the lower and the upper limit
+    charge: dict[str, float] = field(default_factory=dict)  # siemens of all pulses, by layer
+    lock: Lock = field(default_factory=Lock, repr=False)
+
+    def add(self, to: str, name: str, amount) -> None:
+        """Count more of what is in the field `to`."""
+        with self.lock:
+            counted = getattr(self, to)
+            counted[name] = counted.get(name, 0) + amount
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Trial:
+    """One programmed chip while it runs."""
+
+    network: Network
+    engines: dict
+    neurons: Neurons
+    fed: dict[str, Fed]
+    conductances: dict[str, np.ndarray]  # of each row of each layer, siemens; empty where they do not count
+    seed: int
+    number: int
+    activity: Activity = field(default_factory=Activity)
+
+    def run(self, x: np.ndarray, first: int) -> dict[str, np.ndarray]:
+        """Outputs of some inputs, whose first has number `first`."""
+        keys = {"multiply": self._multiply, "fire": self._fire, "seen": self._seen}
+        outputs = run_spikes(self.network, x, first, **keys, seed=self.seed, trial=self.number)
+        return {self.network.output: outputs}
+
+    def _multiply(self, layer, spikes, first):
+        rows, engine = rows_of(layer, spikes), self.engines[layer.name]
+        if layer.name in self.conductances:
+            driven = engine.layout.driven(rows.sum(axis=(0, 1, 2), dtype=np.float64))
+            self.activity.add("charge", layer.name, float(driven @ self.conductances[layer.name]))
+        return _sums(engine, rows, first)
+
+    def _fire(self, lif, sums, first):
+        out, saturated = self.neurons.fire(lif, sums, first, self.fed[lif.name])
+        self.activity.add("saturated", lif.name, saturated)
+        return out
+
+    def _seen(self, layer, spikes):
+        self.activity.add("spikes", layer.name, int(np.count_nonzero(spikes)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What is left of a trial when its chip is gone."""
+
+    activity: Activity
+    counts: Counts
+    clipped: dict[str, float]  # share of the conversions, by layer
+
+
+def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, threads, progress) -> Execution:
+    """As `CrossbarChip.read`, for a spiking network. `made(trial)` is the (seed, trial) that a chip was made with."""
+    chip = driven_by_spikes(chip)
+    step, volts = seconds_of_step(chip, network, sites), volts_of(chip, network)
+    batch = max(1, min(ops.images_at_once(network) // network.steps, -(-len(x) // threads)))
+    outputs, told = [], []
+    for number in range(trials):
+        built = engines(number)
+        trial = _Trial(
+            network=network, engines=built, neurons=chip.neurons, seed=seed, number=number,
+            fed=_fed(network, volts, step, seed=seed, trial=number, made=made(number)),
+            conductances=_row_conductances(chip, network, built) if volts else {},
+        )  # fmt: skip
+
+        def report(what, done, total, number=number):
+            progress(f"{network.name} on {chip.name}", number * total + done, trials * total)
+
+        outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
+        counts = counts_of(chip, network, built, sites, trial.activity, len(x))
+        told.append(_Told(trial.activity, counts, clipped_shares(built, sites)))
+    return _execution(chip, network, np.stack(outputs), told, built, volts, step)
+
+
+def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float) -> Execution:
+    """What all trials together yield; `outputs` are (trials, B, K), `engines` those of the last trial."""
+    images = outputs.shape[1]
+    activities, clips = [one.activity for one in told], [one.clipped for one in told]
+    return Execution(
+        outputs=outputs,
+        counts=Counts.mean(one.counts for one in told),
+        latency=step * (network.steps + depth_of(network)),
+        interval=step * network.steps,
+        traces=_traces(chip, network, clips, activities, engines, volts, images),
+        warnings=(
+            *warnings_of(clips), *lost_in_wires(engines), *spiking_warnings(network, activities, images),
+            *rosy(chip, network, engines), *spiking_rosy(chip),
+        ),
+        notes=(f"{chip.seconds:g} s after programming, compensation {chip.compensation}", *_notes(chip, network, step)),
+    )  # fmt: skip
+
+
+def _notes(chip, network: Network, step: float) -> tuple[str, ...]:
+    """What times and prices of the run rest on."""
+    line = f"{network.steps} steps of {si(step, 's')} through {depth_of(network)} layers, pipelined by step"
+    if isinstance(chip.neurons, AnalogNeurons):
+        return (line,)
+    return (line, "a read of spikes takes the time and the price of any read of the chip", *notes_of(chip))
+
+
+def sampled_spikes(network: Network, *, who: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Row vectors of every layer in an exact run on samples, and the largest potential of each read-out."""
+    if network.samples is None:
+        raise InputError(
+            f"{who}: network '{network.name}' carries no samples to calibrate converters and neurons on; call "
+            "network.replace(samples=training_inputs)"
+        )
+    picks = np.linspace(0, len(network.samples) - 1, min(len(network.samples), SAMPLES)).astype(int)
+    images, exact = network.samples[picks], DigitalNeurons(bits=48)
+    seen: dict[str, list[np.ndarray]] = {layer.name: [] for layer in network.weighted}
+    largest: dict[str, float] = {}
+
+    def multiply(layer, spikes, first):
+        rows = rows_of(layer, spikes)
+        seen[layer.name].append(spread(rows.reshape(-1, rows.shape[-1]), share_of(len(spikes), len(images))))
+        return exact_sums(layer, rows)
+
+    def fire(lif, sums, first):
+        if lif.threshold is None:
+            potentials = np.cumsum(sums * 2.0**lif.weight_shift + lif.bias, axis=1)
+            largest[lif.name] = max(largest.get(lif.name, 0.0), float(np.abs(potentials).max()))
+        return exact.fire(lif, sums, first, Fed())[0]
+
+    for first, image in enumerate(images):  # one at a time: all steps of a layer's patches take memory
+        run_spikes(network, image[None], first, multiply=multiply, fire=fire, seed=0, trial=0, seen=lambda *_: None)
+    return {name: np.concatenate(rows) for name, rows in seen.items()}, largest
+
+
+def volts_of(chip, network: Network) -> dict[str, float]:
+    """Volts of one unit of the potential of each Lif layer; empty where neurons are digital."""
+    neurons = chip.neurons
+    if not isinstance(neurons, AnalogNeurons):
+        return {}
+    lifs = [layer for layer in network.layers if isinstance(layer, L.Lif)]
+    volts = {}
+    if neurons.capacitance is not None:
+        for lif in lifs:
+            volts[lif.name] = _volt_farads(chip, network, lif) / neurons.capacitance
+            if lif.threshold is not None and lif.threshold * volts[lif.name] > neurons.rails[1]:
+                raise PlacementError(
+                    f"{chip.name}: the threshold of layer '{lif.name}' is {lif.threshold * volts[lif.name]:.3g} V on "
+                    f"{neurons.capacitance:.3g} F, the rail {neurons.rails[1]:g} V; use a larger capacitance or None"
+                )
+        return volts
+    largest = {} if all(lif.threshold is not None for lif in lifs) else sampled_spikes(network, who=chip.name)[1]
+    for lif in lifs:
+        level = lif.threshold if lif.threshold is not None else largest[lif.name]
+        volts[lif.name] = neurons.threshold_volts / max(level, 1.0)
+    return volts
+
+
+def _volt_farads(chip, network: Network, lif: L.Lif) -> float:
+    """Volts times farads of one unit of the potential: the charge of one weight code over 2^shift."""
+    units = {current_unit(chip, network, layer) for layer in _drivers_of(network, lif)}
+    if max(units) > min(units) * (1 + 1e-9):
+        raise PlacementError(
+            f"{chip.name}: layers that add up in '{lif.name}' have weight codes of different currents; use weights of "
+            "one width, or DigitalNeurons()"
+        )
+    return max(units) * chip.neurons.integrated_seconds(chip) / 2.0**lif.weight_shift
+
+
+def _drivers_of(network: Network, lif: L.Lif) -> list[L.Weighted]:
+    """Weighted layers whose sums a Lif layer gets."""
+    names, found = list(lif.inputs), []
+    while names:
+        layer = network.layer(names.pop())
+        names += [] if isinstance(layer, L.Weighted) else layer.inputs
+        found += [layer] if isinstance(layer, L.Weighted) else []
+    return found
+
+
+def _fed(network: Network, volts, step: float, *, seed, trial, made) -> dict[str, Fed]:
+    """What each Lif layer is connected to on one programmed chip."""
+    found = {}
+    for index, lif in enumerate(layer for layer in network.layers if isinstance(layer, L.Lif)):
+        shape = network.shapes[lif.name]
+        places = (int(np.prod(shape[1:])), shape[0]) if len(shape) == 3 else (int(np.prod(shape[:-1])), shape[-1])
+        generator = _streams.generator(made[0], "neuron", made[1], index, 0)
+        offsets = tuple(generator.standard_normal((2, *places)))
+        found[lif.name] = Fed(
+            volts=volts.get(lif.name, 1.0), step_seconds=step, offsets=offsets, seed=seed,
+            stream=_streams.stream_word(seed, "neuron", trial, index, 1),
+        )  # fmt: skip
+    return found
+
+
+def _sums(engine, rows: np.ndarray, first: int) -> np.ndarray:
+    """Sums (B, T, P, M), in weight codes, as the tiles of a layer give them for rows (B, T, P, K)."""
+    images, steps, places, width = rows.shape
+    engine.tally.add(vectors=images * steps * places)
+    sums = engine.read(rows.reshape(images, steps * places, width), first)
+    return sums.reshape(images, steps, places, -1)
+
+
+def _row_conductances(chip, network: Network, engines) -> dict[str, np.ndarray]:
+    """Siemens of each driven row of each layer, over all cells of its tiles, as the mapping asks for.
+
+    Pulses of a tile that compensation stretches count as longer ones.
+    """
+    found = {}
+    for layer in network.weighted:
+        engine = engines[layer.name]
+        top = chip.mapping.top(M.largest_code(layer))
+        levels, back = engine.layout.levels, engine.tables.back
+        cells = sum(t for t in chip.mapping.targets(levels, top, chip.device) if t is not None) * chip.mapping.copies
+        stretch = back[np.arange(len(levels)) // engine.rows_per_tile]  # 0 where no array is
+        found[layer.name] = (cells * stretch).sum(axis=1)
+    return found
+
+
+def _traces(chip, network, clips, activities, engines, volts, images: int) -> dict:
+    """Spikes and shares by layer, averaged over trials; what wires take away is that of the last programmed chip."""
+    names = list(activities[0].spikes)
+    traces = {
+        "spikes per image": {n: float(np.mean([a.spikes[n] for a in activities])) / images for n in names},
+        "steps": network.steps,
+        "share at lower and upper limit": shares_at_limits(network, activities, images),
+        "adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]},
+    }
+    if volts:
+        lifs = [layer for layer in network.layers if isinstance(layer, L.Lif)]
+        traces["capacitance"] = {lif.name: _volt_farads(chip, network, lif) / volts[lif.name] for lif in lifs}
+    if chip.wires is not None:
+        traces["current lost in wires"] = {name: engine.wire_loss for name, engine in engines.items()}
+    return traces
