@@ -28,6 +28,19 @@ class NeuronProgram(ABC):
     A subclass is a frozen dataclass whose fields are its registers. It states in `WORDS` how many 32-bit words of state
     a neuron keeps, and in `PORTS` how many separate sums it receives. Its arithmetic is in int64, so that nothing wraps
     unseen; where a chip's registers are narrower, the program says what they do.
+
+    Examples
+    --------
+    Neurons that send what arrives, with half of what arrived before::
+
+        @dataclass(frozen=True, eq=False, kw_only=True)
+        class Echo(NeuronProgram):
+            def start(self, shape):
+                return zeros(shape, "v")
+
+            def step(self, state, drive, t):
+                v = drive + (state["v"] >> 1)
+                return {"v": v}, v
     """
 
     WORDS: ClassVar[int] = 1

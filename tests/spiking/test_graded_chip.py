@@ -18,6 +18,7 @@ from neuroemu import (
     run,
     run_integer,
     save,
+    sweep,
     to_graded,
     to_sigma_delta,
 )
@@ -86,6 +87,8 @@ def test_energy_is_unknown_until_prices_are_assumed(quantized, digits, tmp_path)
     assert "NaN" not in compare([result]).to_json() and "nan" not in compare([result]).to_csv()
     with pytest.raises(InputError, match="an unknown one"):
         plot.energy_accuracy([result])
+    swept = sweep(lambda t: (to_sigma_delta(quantized, threshold=t), chips.LOIHI2), (0, 9), x, labels=labels)
+    assert repr(swept).count("unknown") == 2
     assert pickle.loads(pickle.dumps(chips.LOIHI2.costs)) == chips.LOIHI2.costs
     assumed = run(sigma, replace(chips.LOIHI2, costs=chips.LOIHI.costs), x, labels=labels)
     table = chips.LOIHI.costs

@@ -287,6 +287,17 @@ def test_threads_and_batches_change_nothing(monkeypatch):
             np.testing.assert_array_equal(getattr(counts, field), getattr(second.counts[name], field))
 
 
+def test_every_digit_of_the_test_set():
+    net = datasets.mnist_network()
+    quantized = quantize(net, samples=net.samples)
+    x, labels = datasets.mnist_test()
+    result = run_frames(to_sigma_delta(quantized), x[:, None])
+    want = run_integer(quantized, x)
+    assert len(x) == 10_000 and int((result.outputs[:, 0] == want).all(axis=1).sum()) == 10_000
+    assert (result.outputs[:, 0].argmax(axis=1) == labels).mean() > 0.99
+    assert (result.settled <= 1 + result.depth).all()
+
+
 def test_embedded_network_on_digits_that_move():
     net = datasets.mnist_network()
     quantized = quantize(net, samples=net.samples)
