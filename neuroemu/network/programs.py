@@ -56,6 +56,8 @@ class NeuronProgram(ABC):
 
     def read(self, state: State) -> np.ndarray:
         """What a read-out neuron shows after the last step; the state "v" unless a program says otherwise."""
+        if "v" not in state:
+            raise InputError(f"{type(self).__name__}: its state has no 'v' to read out; define read(state)")
         return state["v"]
 
 

@@ -94,7 +94,7 @@ class _Part:
         return (shown * scale).astype(np.float32).reshape(len(x), *self.network.output_shape)
 
     def _program(self, layer: Programmed, drive, is_last: bool):
-        """Payloads of a population as a tensor, and what it shows after the last step."""
+        """Payloads of a population as a tensor, and what the last one shows after the last step."""
         population, ports = self.by_tensor[layer.name], layer.program.PORTS
         if ports > 1:
             drive = np.stack(np.split(drive, ports, axis=2))
@@ -103,7 +103,7 @@ class _Part:
         flat = _flat(payload)
         self.payloads[layer.name] = flat
         self.record.add(population, None if is_last else flat, heard, self.first)
-        return payload, layer.program.read(state)
+        return payload, layer.program.read(state) if is_last else None
 
     def _compute(self, layer, *reads):
         images, steps = reads[0].shape[:2]

@@ -275,9 +275,6 @@ class Edge(NeuronProgram):
         first = (drive > self.level) & (state["done"] == 0)
         return {"done": state["done"] | first}, np.where(first, drive, 0)
 
-    def read(self, state):
-        return state["done"]
-
 
 def programmed(*layers, shape=(3,), steps=4):
     return Network(layers=layers, input_shape=shape, grids={"input": Grid(1.0)}, steps=steps)
@@ -338,6 +335,8 @@ def test_networks_of_programs_that_cannot_run():
     with pytest.raises(UnsupportedError, match="Dense 'd': it needs integer codes and must read what neurons send"):
         run_frames(programmed(dense, end), x)
     first = Programmed(name="first", program=SigmaProgram())
+    with pytest.raises(InputError, match="Edge: its state has no 'v' to read out; define read"):
+        run_frames(programmed(first, dense, Programmed(name="end", program=Edge(level=1))), x)
     with pytest.raises(UnsupportedError, match="its last neurons must be a Programmed layer"):
         run_frames(programmed(first, dense), x)
     with pytest.raises(UnsupportedError, match="Clip 'r': no place between neurons"):
