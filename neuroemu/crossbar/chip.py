@@ -27,12 +27,13 @@ from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
 from .exactness import refuse_powers
+from .feeding import sampled_spikes
 from .inputs import Amplitude, InputScheme
 from .neurons import DigitalNeurons, Neurons
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
 from .sampling import share_of, spread
-from .spiking_run import check_spiking, driven_by_spikes, read_spiking, sampled_spikes
+from .spiking_run import check_spiking, driven_by_spikes, read_spiking
 from .wired import NOISES
 from .wires import Wires
 
