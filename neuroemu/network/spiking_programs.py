@@ -14,7 +14,7 @@ from ..kernels.events_reference import decay
 from .programs import PAYLOAD_MAX, NeuronProgram, whole, zeros
 
 UNITY = 4096  # of decays and rotations
-STATE_MAX = 2**23 - 1  # of a 24-bit register
+STATE_MAX = 2**23 - 1  # of a 24-bit register, as lava-nc 0.10 has them
 FEW = 8  # spikes of a burst that are taken one by one
 
 

@@ -219,6 +219,20 @@ def test_one_unit_in_every_coding():
     np.testing.assert_array_equal(one.outputs, rate.outputs)
 
 
+def test_a_network_that_ends_with_a_convolution():
+    rng = np.random.default_rng(0)
+    net = sequential(
+        [Conv2d(name="c", weight=rng.normal(0, 0.3, (4, 1, 8, 8))), relu(name="r"),
+         Conv2d(name="d", weight=rng.normal(0, 0.5, (3, 4, 1, 1)), bias=[0.5, 0, -0.5]), Flatten(name="f")],
+        input_shape=(1, 8, 8),
+    )  # fmt: skip
+    x = rng.uniform(0, 1, (30, 1, 8, 8)).astype(np.float32)
+    quantized = quantize(net, samples=x)
+    for coding, most in (("burst", 0.05), ("phase", 0.2)):
+        outputs = run(to_graded(quantized, steps=64, coding=coding), chips.LOIHI2, x).outputs
+        assert np.abs(outputs - run_integer(quantized, x)).max() < most * np.ptp(outputs)
+
+
 def test_average_pools_become_neurons():
     rng = np.random.default_rng(0)
     net = sequential(

@@ -337,6 +337,16 @@ def test_a_tensor_added_to_itself_and_a_join_along_width():
     assert sorted(reached) == list(range(96))
 
 
+def test_what_follows_the_last_grid_is_left_to_the_host():
+    net = branched(head=(relu(name="real"), Scale(name="twice", scale=2.0)))
+    net = net.replace(grids={n: g for n, g in net.grids.items() if n not in ("fc", "real", "twice")})
+    x = frames(2, 2)
+    result = run_frames(to_sigma_delta(net), x)
+    np.testing.assert_array_equal(result.outputs[:, 1], run_integer(net, x[:, 1]))
+    assert np.ptp(result.outputs) > 0 and "real/delta" not in to_sigma_delta(net).shapes
+    assert list(result.counts)[-1] == "fc"
+
+
 def test_additions_take_their_feeders_inside():
     found = {p.name: p for p in graded_populations(to_sigma_delta(branched()))}
     assert set(found) == {"input", "c1", "c2", "a1", "max", "a2", "mean", "join", "gap", "all", "fc"}
