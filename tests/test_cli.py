@@ -153,3 +153,13 @@ def test_truenorth_takes_the_network_trained_for_it_or_makes_one(tmp_path, capsy
         main(["--model", str(tmp_path / "net.npz"), "--data", str(tmp_path / "data.npz"), "--chips", "truenorth"]) == 0
     )
     assert "(32 ticks, 4 bits)" in capsys.readouterr().out
+
+
+def test_a_chip_without_prices_is_left_out_of_the_picture(tmp_path, capsys):
+    picture, table = tmp_path / "out.png", tmp_path / "out.csv"
+    code = main(["--chips", "LOIHI2,TPU_V1", "--images", "10", "--plot", str(picture), "--csv", str(table)])
+    assert code == 0 and picture.read_bytes()[:4] == b"\x89PNG"
+    rows = read_csv(table)
+    assert [row["energy_per_inference_J"] == "" for row in rows] == [True, False]
+    assert rows[0]["accuracy"] == rows[1]["accuracy"] and "sigma-delta" in rows[0]["network"]
+    assert "unknown" in capsys.readouterr().out
