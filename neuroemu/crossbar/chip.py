@@ -27,12 +27,13 @@ from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of
 from .describing import describe, rosy
 from .exactness import refuse_powers
+from .feeding import sampled_spikes
 from .inputs import Amplitude, InputScheme
 from .neurons import DigitalNeurons, Neurons
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
 from .sampling import share_of, spread
-from .spiking_run import check_spiking, driven_by_spikes, read_spiking, sampled_spikes
+from .spiking_run import check_spiking, driven_by_spikes, read_spiking
 from .wired import NOISES
 from .wires import Wires
 
@@ -201,11 +202,6 @@ class CrossbarChip(Chip):
         check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
-            if layer.weight_grid.factors is not None:
-                raise PlacementError(
-                    f"{self.name}: layer '{layer.name}' has a weight step for each group of {layer.weight_grid.group} "
-                    "inputs, and the sums of an array have one; use quantize(..., groups=None)"
-                )
             self.reading(network).adc.of_layer(layer.name)
             layout = self.layout(layer)
             for tile in M.tiles_of(layout):

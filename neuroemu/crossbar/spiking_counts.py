@@ -19,15 +19,18 @@ from .neurons import AnalogNeurons
 SATURATED = 0.01  # share of the updates at a rail from which a layer is warned of
 
 
-def counts_of(chip, network: Network, engines, sites, activity, images: int) -> Counts:
-    """Events of all images of one programmed chip, by layer and kind; those of neurons under the name of the Lif."""
+def counts_of(chip, network: Network, engines, sites, spikes, siemens, images: int) -> Counts:
+    """Events of all images of one programmed chip, by layer and kind; those of neurons under the name of the Lif.
+
+    `spikes` of each Encode and Lif, and `siemens` that the pulses of each weighted layer drove (analog neurons).
+    """
     pairs, analog = [], isinstance(chip.neurons, AnalogNeurons)
     for name, engine in engines.items():
         tiles = [site for site in sites if site.layer == name]
         reads = engine.tally.vectors * engine.planes
         pairs += [(name, chip.read_event, reads * len(tiles)), (name, "word_line_pulse", engine.tally.drives)]
         if analog:
-            pairs.append((name, "array_nanosiemens", round(1e9 * activity.charge[name])))
+            pairs.append((name, "array_nanosiemens", round(1e9 * siemens[name])))
             pairs.append((name, "column_integration", reads * columns_of(tiles)))
             continue
         if isinstance(chip.adc, Adc):
@@ -37,11 +40,11 @@ def counts_of(chip, network: Network, engines, sites, activity, images: int) -> 
             pairs.append((name, "digital_accumulate", additions))
     for layer in network.layers:
         if isinstance(layer, L.Lif | L.Encode):
-            pairs += _of_neurons(chip, network, layer, activity, images)
+            pairs += _of_neurons(chip, network, layer, spikes, images)
     return Counts.from_pairs(pairs)
 
 
-def _of_neurons(chip, network: Network, layer, activity, images: int):
+def _of_neurons(chip, network: Network, layer, spikes, images: int):
     """Events of one layer of neurons."""
     neurons = int(np.prod(network.shapes[layer.name]))
     if isinstance(layer, L.Encode) and layer.coding == "spikes":
@@ -54,7 +57,7 @@ def _of_neurons(chip, network: Network, layer, activity, images: int):
         return [*converted, (layer.name, "capacitor_reset", fresh)]
     return [
         (layer.name, "comparator_decision", fresh * network.steps),
-        (layer.name, "capacitor_reset", fresh + activity.spikes[layer.name]),
+        (layer.name, "capacitor_reset", fresh + spikes[layer.name]),
     ]
 
 

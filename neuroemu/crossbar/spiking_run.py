@@ -10,29 +10,24 @@ from threading import Lock
 
 import numpy as np
 
-from .. import _streams
 from .._counts import si
 from ..chip import Execution
 from ..energy import Counts
-from ..errors import InputError, PlacementError
+from ..errors import PlacementError
 from ..network import layers as L
 from ..network import ops
 from ..network.floating import in_batches
 from ..network.graph import Network
-from . import mapping as M
 from .bit_slices import BitSliced
-from .building import current_unit
 from .compensation import BatchNorm
 from .converters import IdealDac
 from .counting import clipped_shares, lost_in_wires, notes_of, warnings_of
 from .describing import rosy
+from .feeding import fed_of, row_conductances, volt_farads, volts_of
 from .inputs import BitSerial, PulseWidth
-from .neurons import AnalogNeurons, DigitalNeurons, Fed, Neurons
-from .sampling import share_of, spread
+from .neurons import AnalogNeurons, Fed, Neurons
 from .spiking_counts import counts_of, seconds_of_step, shares_at_limits, spiking_rosy, spiking_warnings
-from .spiking_graph import check_graph, depth_of, exact_sums, rows_of, run_spikes
-
-SAMPLES = 64  # images of the network's samples that spikes are sampled from
+from .spiking_graph import check_graph, depth_of, rows_of, run_spikes
 
 
 def driven_by_spikes(chip):
@@ -67,7 +62,7 @@ class Activity:
 
     spikes: dict[str, int] = field(default_factory=dict)
     saturated: dict[str, np.ndarray] = field(default_factory=dict)  # updates at the lower and the upper limit
-    charge: dict[str, float] = field(default_factory=dict)  # siemens of all pulses, by layer
+    pulses: dict[str, np.ndarray] = field(default_factory=dict)  # on each input of a layer, over all its positions
     lock: Lock = field(default_factory=Lock, repr=False)
 
     def add(self, to: str, name: str, amount) -> None:
@@ -99,8 +94,7 @@ class _Trial:
     def _multiply(self, layer, spikes, first):
         rows, engine = rows_of(layer, spikes), self.engines[layer.name]
         if layer.name in self.conductances:
-            driven = engine.layout.driven(rows.sum(axis=(0, 1, 2), dtype=np.float64))
-            self.activity.add("charge", layer.name, float(driven @ self.conductances[layer.name]))
+            self.activity.add("pulses", layer.name, rows.sum(axis=(0, 1, 2), dtype=np.float64))
         return _sums(engine, rows, first)
 
     def _fire(self, lif, sums, first):
@@ -110,6 +104,13 @@ class _Trial:
 
     def _seen(self, layer, spikes):
         self.activity.add("spikes", layer.name, int(np.count_nonzero(spikes)))
+
+    def siemens(self) -> dict[str, float]:
+        """Conductance that all pulses of each layer drove; computed once, so that no order of batches rounds it."""
+        return {
+            name: float(self.engines[name].layout.driven(pulses) @ self.conductances[name])
+            for name, pulses in self.activity.pulses.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +132,15 @@ def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, thread
         built = engines(number)
         trial = _Trial(
             network=network, engines=built, neurons=chip.neurons, seed=seed, number=number,
-            fed=_fed(network, volts, step, seed=seed, trial=number, made=made(number)),
-            conductances=_row_conductances(chip, network, built) if volts else {},
+            fed=fed_of(network, volts, step, seed=seed, trial=number, made=made(number)),
+            conductances=row_conductances(chip, network, built) if volts else {},
         )  # fmt: skip
 
         def report(what, done, total, number=number):
             progress(f"{network.name} on {chip.name}", number * total + done, trials * total)
 
         outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
-        counts = counts_of(chip, network, built, sites, trial.activity, len(x))
+        counts = counts_of(chip, network, built, sites, trial.activity.spikes, trial.siemens(), len(x))
         told.append(_Told(trial.activity, counts, clipped_shares(built, sites)))
     return _execution(chip, network, np.stack(outputs), told, built, volts, step)
 
@@ -170,115 +171,12 @@ def _notes(chip, network: Network, step: float) -> tuple[str, ...]:
     return (line, "a read of spikes takes the time and the price of any read of the chip", *notes_of(chip))
 
 
-def sampled_spikes(network: Network, *, who: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Row vectors of every layer in an exact run on samples, and the largest potential of each read-out."""
-    if network.samples is None:
-        raise InputError(
-            f"{who}: network '{network.name}' carries no samples to calibrate converters and neurons on; call "
-            "network.replace(samples=training_inputs)"
-        )
-    picks = np.linspace(0, len(network.samples) - 1, min(len(network.samples), SAMPLES)).astype(int)
-    images, exact = network.samples[picks], DigitalNeurons(bits=48)
-    seen: dict[str, list[np.ndarray]] = {layer.name: [] for layer in network.weighted}
-    largest: dict[str, float] = {}
-
-    def multiply(layer, spikes, first):
-        rows = rows_of(layer, spikes)
-        seen[layer.name].append(spread(rows.reshape(-1, rows.shape[-1]), share_of(len(spikes), len(images))))
-        return exact_sums(layer, rows)
-
-    def fire(lif, sums, first):
-        if lif.threshold is None:
-            potentials = np.cumsum(sums * 2.0**lif.weight_shift + lif.bias, axis=1)
-            largest[lif.name] = max(largest.get(lif.name, 0.0), float(np.abs(potentials).max()))
-        return exact.fire(lif, sums, first, Fed())[0]
-
-    for first, image in enumerate(images):  # one at a time: all steps of a layer's patches take memory
-        run_spikes(network, image[None], first, multiply=multiply, fire=fire, seed=0, trial=0, seen=lambda *_: None)
-    return {name: np.concatenate(rows) for name, rows in seen.items()}, largest
-
-
-def volts_of(chip, network: Network) -> dict[str, float]:
-    """Volts of one unit of the potential of each Lif layer; empty where neurons are digital."""
-    neurons = chip.neurons
-    if not isinstance(neurons, AnalogNeurons):
-        return {}
-    lifs = [layer for layer in network.layers if isinstance(layer, L.Lif)]
-    volts = {}
-    if neurons.capacitance is not None:
-        for lif in lifs:
-            volts[lif.name] = _volt_farads(chip, network, lif) / neurons.capacitance
-            if lif.threshold is not None and lif.threshold * volts[lif.name] > neurons.rails[1]:
-                raise PlacementError(
-                    f"{chip.name}: the threshold of layer '{lif.name}' is {lif.threshold * volts[lif.name]:.3g} V on "
-                    f"{neurons.capacitance:.3g} F, the rail {neurons.rails[1]:g} V; use a larger capacitance or None"
-                )
-        return volts
-    largest = {} if all(lif.threshold is not None for lif in lifs) else sampled_spikes(network, who=chip.name)[1]
-    for lif in lifs:
-        level = lif.threshold if lif.threshold is not None else largest[lif.name]
-        volts[lif.name] = neurons.threshold_volts / max(level, 1.0)
-    return volts
-
-
-def _volt_farads(chip, network: Network, lif: L.Lif) -> float:
-    """Volts times farads of one unit of the potential: the charge of one weight code over 2^shift."""
-    units = {current_unit(chip, network, layer) for layer in _drivers_of(network, lif)}
-    if max(units) > min(units) * (1 + 1e-9):
-        raise PlacementError(
-            f"{chip.name}: layers that add up in '{lif.name}' have weight codes of different currents; use weights of "
-            "one width, or DigitalNeurons()"
-        )
-    return max(units) * chip.neurons.integrated_seconds(chip) / 2.0**lif.weight_shift
-
-
-def _drivers_of(network: Network, lif: L.Lif) -> list[L.Weighted]:
-    """Weighted layers whose sums a Lif layer gets."""
-    names, found = list(lif.inputs), []
-    while names:
-        layer = network.layer(names.pop())
-        names += [] if isinstance(layer, L.Weighted) else layer.inputs
-        found += [layer] if isinstance(layer, L.Weighted) else []
-    return found
-
-
-def _fed(network: Network, volts, step: float, *, seed, trial, made) -> dict[str, Fed]:
-    """What each Lif layer is connected to on one programmed chip."""
-    found = {}
-    for index, lif in enumerate(layer for layer in network.layers if isinstance(layer, L.Lif)):
-        shape = network.shapes[lif.name]
-        places = (int(np.prod(shape[1:])), shape[0]) if len(shape) == 3 else (int(np.prod(shape[:-1])), shape[-1])
-        generator = _streams.generator(made[0], "neuron", made[1], index, 0)
-        offsets = tuple(generator.standard_normal((2, *places)))
-        found[lif.name] = Fed(
-            volts=volts.get(lif.name, 1.0), step_seconds=step, offsets=offsets, seed=seed,
-            stream=_streams.stream_word(seed, "neuron", trial, index, 1),
-        )  # fmt: skip
-    return found
-
-
 def _sums(engine, rows: np.ndarray, first: int) -> np.ndarray:
     """Sums (B, T, P, M), in weight codes, as the tiles of a layer give them for rows (B, T, P, K)."""
     images, steps, places, width = rows.shape
     engine.tally.add(vectors=images * steps * places)
     sums = engine.read(rows.reshape(images, steps * places, width), first)
     return sums.reshape(images, steps, places, -1)
-
-
-def _row_conductances(chip, network: Network, engines) -> dict[str, np.ndarray]:
-    """Siemens of each driven row of each layer, over all cells of its tiles, as the mapping asks for.
-
-    Pulses of a tile that compensation stretches count as longer ones.
-    """
-    found = {}
-    for layer in network.weighted:
-        engine = engines[layer.name]
-        top = chip.mapping.top(M.largest_code(layer))
-        levels, back = engine.layout.levels, engine.tables.back
-        cells = sum(t for t in chip.mapping.targets(levels, top, chip.device) if t is not None) * chip.mapping.copies
-        stretch = back[np.arange(len(levels)) // engine.rows_per_tile]  # 0 where no array is
-        found[layer.name] = (cells * stretch).sum(axis=1)
-    return found
 
 
 def _traces(chip, network, clips, activities, engines, volts, images: int) -> dict:
@@ -292,7 +190,7 @@ def _traces(chip, network, clips, activities, engines, volts, images: int) -> di
     }
     if volts:
         lifs = [layer for layer in network.layers if isinstance(layer, L.Lif)]
-        traces["capacitance"] = {lif.name: _volt_farads(chip, network, lif) / volts[lif.name] for lif in lifs}
+        traces["capacitance"] = {lif.name: volt_farads(chip, network, lif) / volts[lif.name] for lif in lifs}
     if chip.wires is not None:
         traces["current lost in wires"] = {name: engine.wire_loss for name, engine in engines.items()}
     return traces

@@ -158,12 +158,15 @@ ROUGH = [
 def test_no_result_depends_on_batches_or_threads(machine, monkeypatch):
     from neuroemu.network import ops
 
-    whole = run(NET, machine, X, seed=5, trials=2, threads=1).trial_outputs
+    first = run(NET, machine, X, seed=5, trials=2, threads=1)
+    whole = first.trial_outputs
     assert not np.array_equal(whole[0], whole[1])
     np.testing.assert_array_equal(run(NET, machine, X, seed=5, trials=2, threads=3).trial_outputs, whole)
     np.testing.assert_array_equal(run(NET, machine, X[:4], seed=5, trials=2).trial_outputs, whole[:, :4])
     monkeypatch.setattr(ops, "BLOCK_BYTES", 1)  # one image at a time
-    np.testing.assert_array_equal(run(NET, machine, X, seed=5, trials=2, threads=1).trial_outputs, whole)
+    again = run(NET, machine, X, seed=5, trials=2, threads=1)
+    np.testing.assert_array_equal(again.trial_outputs, whole)
+    assert again.counts == first.counts
     assert not np.array_equal(run(NET, machine, X, seed=6).outputs, whole[0])
 
 
