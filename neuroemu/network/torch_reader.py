@@ -20,12 +20,9 @@ not rounded either: a layer's codes differ as seldom, by one. FX graph mode's mo
 import numpy as np
 
 from ..errors import FileFormatError, InputError, MissingDependencyError, UnsupportedError
-from . import _torch_quantized  # noqa: F401  it registers its handlers
 from ._build import one_line
-from ._torch_calls import translated
 from ._torch_program import Program
 from .graph import Network
-from .onnx_reader import network_of
 
 
 def from_torch(module, example_input=None, *, name: str | None = None) -> Network:
@@ -73,5 +70,9 @@ def from_torch(module, example_input=None, *, name: str | None = None) -> Networ
 
 def network_of_program(program: Program, name: str) -> Network:
     """The network of a Program; it needs no torch."""
+    from . import _torch_quantized  # noqa: F401  it registers its handlers
+    from ._torch_calls import translated
+    from .onnx_reader import network_of
+
     with np.errstate(all="ignore"):  # what is not finite is refused where it is used
         return network_of(translated(program), name)
