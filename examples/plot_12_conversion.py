@@ -19,9 +19,9 @@ x, y = ne.datasets.mnist_test(200)
 spiking = ne.to_spiking(quantized, steps=32, samples=network.samples, reset="subtract")
 
 # %%
-# **Layer by layer.** A rate stands for an activation. What it gets wrong comes from the layers before, from
-# whole weights and biases, or from whole spikes in few steps. The last two are predicted without a spike. Spikes that
-# arrive unevenly add to the prediction: see the third layer.
+# **Layer by layer.** A rate stands for an activation. What it gets wrong is inherited from the layers before, comes
+# from whole weights and biases, or from whole spikes in few steps. The last two are predicted without a spike. Spikes
+# that arrive unevenly add to the prediction: see the third layer.
 
 report = ne.conversion_report(quantized, spiking, ne.chips.LOIHI, x[:100], labels=y[:100])
 print(report)

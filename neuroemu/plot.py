@@ -347,6 +347,51 @@ def tiles(placement) -> Figure:
     return figure
 
 
+def cores(placement) -> Figure:
+    """Floor plan of the cores in use on a mesh, one colour a layer, the fuller the darker.
+
+    Left: the whole machine, chips outlined. Right: the part in use, the cores of the first copy in black frames.
+
+    Parameters
+    ----------
+    placement : Placement on TRUENORTH or LOIHI, or a chip like them
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not a Placement, or a chip without a mesh.
+    """
+    if not hasattr(placement, "sites"):
+        raise ArgumentTypeError(f"plot.cores: got {type(placement).__name__}; give a Placement")
+    places, extent, chip = _floor_plan(placement)
+    layers = list(dict.fromkeys(site.layer for site in placement.sites))
+    colours = dict(zip(layers, _colours(len(layers)), strict=True))
+    figure = _figure(10.5, 4.9)
+    left, right = figure.subplots(1, 2)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    for axes in (left, right):
+        for site, (x, y) in zip(placement.sites, places, strict=True):
+            shade = 0.35 + 0.65 * site.utilisation
+            axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colours[site.layer], alpha=shade, lw=0))
+        axes.set(aspect="equal", xlabel="east")
+    for corner in np.ndindex(*(-(-n // side) for n, side in zip(extent, chip, strict=True))):
+        at = [n * side for n, side in zip(corner, chip, strict=True)]
+        left.add_patch(Rectangle(at, *chip, fill=False, edgecolor="0.4", lw=1))
+    left.add_patch(Rectangle(low, *(high - low), fill=False, edgecolor="black", lw=0.8, ls=":"))
+    left.set(xlim=(-1, extent[0] + 1), ylim=(-1, extent[1] + 1), ylabel="north")
+    for site, (x, y) in zip(placement.sites, places, strict=True):
+        first = site.details.get("copy", 0) == 0
+        edge = {"edgecolor": "black", "zorder": 3} if first else {"edgecolor": "white"}
+        right.add_patch(Rectangle((x, y), 1, 1, fill=False, lw=0.5, **edge))
+    right.set(xlim=(low[0] - 0.3, high[0] + 0.3), ylim=(low[1] - 0.3, high[1] + 0.3))
+    left.set_title(f"{len(places):,} of {extent[0] * extent[1]:,} cores", fontsize=9)
+    right.set_title(f"the part in use, mean utilisation {placement.utilisation:.0%}", fontsize=9)
+    handles = [Patch(color=colours[name], label=f"{name} ({_count(placement.sites, name)})") for name in layers]
+    figure.legend(handles=handles, fontsize=8, frameon=False, loc="outside lower center", ncols=min(5, len(layers)))
+    figure.suptitle(f"{placement.network.name} on {placement.chip.name}", fontsize=10)
+    return figure
+
+
 def parity(report) -> Figure:
     """Cases of a validation: published against ours, both axes logarithmic, and below it the error of each.
 
@@ -493,6 +538,21 @@ def _error_row(axes, place: int, case):
     axes.plot(min(error, 100.0), place, marker="o" if case.held else "X", color=colour, ms=5)
     if error > 100:
         axes.annotate(f"{error:+.0f} %", (95, place), ha="right", va="center", fontsize=6)
+
+
+def _floor_plan(placement) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+    """Lower left corners of the cores (N, 2), the size of the machine and that of a chip, in cores."""
+    details = [site.details for site in placement.sites]
+    if all("x" in found and "y" in found for found in details):  # TrueNorth: chips of 64 x 64 cores side by side
+        return np.array([(found["x"], found["y"]) for found in details]), (64 * placement.chip.chips, 64), (64, 64)
+    if not all("tile" in found for found in details):
+        raise InputError(f"plot.cores: {placement.chip.name} has no mesh of cores; use plot.tiles")
+    each = placement.chip.cores_per_tile
+    side = int(np.ceil(np.sqrt(each)))
+    tile = np.array([[int(n) for n in found["tile"].split(",")] for found in details])
+    within = np.array([site.unit % each for site in placement.sites])
+    extent = tuple(side * n for n in placement.chip.mesh)
+    return tile * side + np.stack([within % side, within // side], axis=1), extent, extent
 
 
 def _figure(wide: float, high: float) -> Figure:

@@ -43,8 +43,7 @@ ALLOWED = {
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
     "ageing": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
-    "conversion": BASE | {"network", "transform", "spiking", "conversion_layers", "_counts"},
-    "conversion_layers": BASE | {"network", "transform", "spiking"},
+    "conversion": BASE | {"network", "transform", "spiking", "_counts"},
     "plot": {"errors", "_files", "result", "sweeps"},
 }
 

@@ -13,9 +13,7 @@ from .. import _checks
 from .._counts import aligned
 from ..errors import InputError
 from ..network.graph import Network
-from . import engine
-from .populations import populations
-from .probing import BATCH, checked
+from .probing import batches, checked
 from .ranges import convention_of
 from .stopping import StopWhenSure, lead, outputs_by_step
 
@@ -119,16 +117,13 @@ def steps_curve(network: Network, chip, x, *, labels=None, seed: int = 0, thread
         labels = _checks.labels(labels, n=len(x), classes=network.output_shape[0], who=who)
     _checks.integer(seed, who=who, name="seed", low=0, high=2**63 - 1)
     threads = _checks.threads(threads, who=who)
-    found, predictions, leads = populations(network), [], []
-    for first in range(0, len(x), BATCH):
-        codes = engine.input_codes(network, x[first : first + BATCH])
-        settings = {"seed": seed, "trial": 0, "first": first, "threads": threads}
-        _, activity = engine.run_batch(found, codes, network.steps, convention, **settings)
-        by_step = outputs_by_step(found, activity, convention, threads)
+    predictions, leads = [], []
+    for batch in batches(network, x, convention, seed=seed, threads=threads):
+        by_step = outputs_by_step(batch.populations, batch.spikes, convention, threads)
         predictions.append(by_step.argmax(axis=2).T)
         leads.append(lead(by_step).T)
     joined = [np.concatenate(parts, axis=1) for parts in (predictions, leads)]
-    return StepsCurve(network.name, *joined, labels, found[-1].level)
+    return StepsCurve(network.name, *joined, labels, batch.populations[-1].level)
 
 
 def calibrate_stop(
@@ -155,6 +150,11 @@ def calibrate_stop(
     -------
     StopWhenSure
         ``run(network, replace(chip, stop=rule), x)`` stops by it.
+
+    Notes
+    -----
+    Give many samples, best ones that the thresholds were not balanced on: with the 512 that the embedded network keeps
+    and an agreement of 0.999, 99.4 to 99.99 % of the 10,000 test images kept their answer.
     """
     who = "calibrate_stop"
     _checks.instance(network, Network, who=who, name="network")

@@ -162,7 +162,9 @@ def _converted(network: Network, make: _Neurons) -> list[L.Layer]:
             real_bias = 0.0 if layer.bias is None else layer.bias * _accumulator_step(network, layer)
             layers.append(replace(layer, inputs=(), bias=None))
             if layer.name == last:
-                layers.append(make.read_out(f"{layer.name}/potential", scale, real_bias / scale))
+                image = len(network.shapes[layer.name]) == 3
+                parts = (_along(part, image) for part in (scale, real_bias / scale))
+                layers.append(make.read_out(f"{layer.name}/potential", *parts))
                 continue
             waiting = (layer, scale, real_bias / scale)
         elif isinstance(layer, L.Clip) and waiting is not None:

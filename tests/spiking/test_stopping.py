@@ -8,6 +8,7 @@ import pytest
 from neuroemu import StopWhenSure, calibrate_stop, chips, run, steps_curve
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Conv2d, Dense, Encode, Grid, Lif, Network
+from neuroemu.spiking import LOIHI1, check_range, check_shift, probing
 from neuroemu.spiking.stopping import lead
 
 STEPS, DEPTH = 12, 3
@@ -191,6 +192,22 @@ def test_no_margin_is_needed_where_anything_is_right():
     net = spiking_net()
     assert calibrate_stop(net, chips.LOIHI, inputs(20), agreement=0.0).margin == 0.0
     assert calibrate_stop(net.replace(samples=inputs(20)), chips.LOIHI).margin > 0.0
+
+
+@pytest.mark.parametrize("coding", ["direct", "poisson"])
+def test_fewer_inputs_at_a_time_give_the_same(monkeypatch, coding):
+    net, x = spiking_net(coding=coding), inputs(7)
+    whole, ranges, shifts = (
+        steps_curve(net, LOIHI1, x),
+        check_range(net, LOIHI1, x),
+        check_shift(net, LOIHI1, x, bits=1),
+    )
+    monkeypatch.setattr(probing, "PROBED", 300)
+    curve = steps_curve(net, LOIHI1, x)
+    np.testing.assert_array_equal(curve.predictions, whole.predictions)
+    np.testing.assert_array_equal(curve.leads, whole.leads)
+    assert check_range(net, LOIHI1, x) == ranges
+    assert check_shift(net, LOIHI1, x, bits=1).layers == shifts.layers
 
 
 def test_a_lead():
