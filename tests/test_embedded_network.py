@@ -106,3 +106,10 @@ def test_the_conversion_is_told_apart(eight, images):
     assert hidden[0].steps == pytest.approx(hidden[0].predicted_steps, rel=0.1)
     assert all(layer.steps > 0.9 * layer.predicted_steps for layer in hidden)
     assert report.accuracy["spiking"] >= report.accuracy["integer"] - 0.02
+def test_truenorth_with_one_copy_and_with_four(images):
+    x, y = images
+    network = datasets.mnist_truenorth_network()
+    one, four = (run(network, replace(chips.TRUENORTH, copies=k), x, labels=y, trials=2) for k in (1, 4))
+    assert min(one.scores.by_trial) >= 0.95 and one.n_units == 30
+    assert four.accuracy > one.accuracy and four.n_units == 120
+    assert one.warnings == ()

@@ -45,6 +45,11 @@ class Weighted(Layer):
     weight_grid: Grid | None = None
 
     @property
+    def in_groups(self) -> bool:
+        """Whether groups of inputs have weight steps of their own."""
+        return self.weight_grid is not None and self.weight_grid.factors is not None
+
+    @property
     def weight_steps(self) -> np.ndarray:
         """Weights in steps of the accumulator, int32: codes, times the factors of their groups if there are any."""
         return self.weight.astype(np.int32) * self.weight_grid.multiples(self.weight.shape)

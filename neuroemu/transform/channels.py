@@ -59,15 +59,12 @@ def families(network: Network, labels: Labels) -> list[np.ndarray]:
 
 
 def scores_of(network: Network, labels: Labels, scores: dict[str, np.ndarray]) -> Counter:
-    """Score of each label: squares of the weights that write and that read it, as shares of their layers."""
+    """Score of each label: squares of the weights that read it, as shares of their layers."""
     total: Counter = Counter()
     for layer in network.weighted:
         share = scores[layer.name] ** 2
-        share /= max(float(share.sum()), 1e-300)
-        written = share.reshape(len(share), -1).sum(axis=1)
-        for label, part in zip(labels.outputs(network, layer), written, strict=True):
-            total[int(label)] += float(part)
-        for label, part in zip(labels.inputs(network, layer), _read(layer, share), strict=True):
+        read = _read(layer, share / max(float(share.sum()), 1e-300))
+        for label, part in zip(labels.inputs(network, layer), read, strict=True):
             total[int(label)] += float(part)
     return total
 
@@ -139,9 +136,9 @@ class _Joined:
         return label
 
     def join(self, a, b):
-        pairs = np.stack([v.ravel() for v in np.broadcast_arrays(a, b)])
-        for one, other in np.unique(pairs, axis=1).T:
-            low, high = sorted((self.root(one), self.root(other)))
+        one, other = (v.ravel() for v in np.broadcast_arrays(a, b))
+        for pair in np.unique(one * len(self.parent) + other):
+            low, high = sorted(self.root(int(label)) for label in divmod(pair, len(self.parent)))
             self.parent[high] = low
 
     def roots(self, labels: np.ndarray) -> np.ndarray:

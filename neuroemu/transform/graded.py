@@ -76,6 +76,12 @@ def to_graded(
     _checks.instance(network, Network, who="to_graded", name="network")
     if not network.quantized or network.spiking:
         raise InputError(f"to_graded: network '{network.name}' is not quantized; call quantize(network, ...) first")
+    for layer in network.weighted:
+        if layer.in_groups:
+            raise UnsupportedError(
+                f"to_graded: layer '{layer.name}' has a weight step for each group of inputs, a neuron has one; use "
+                "quantize(..., groups=None)"
+            )
     _checks.choice(coding, CODINGS, who="to_graded", name="coding")
     _checks.integer(steps, who="to_graded", name="steps", low=1, high=4096)
     _checks.integer(largest, who="to_graded", name="largest", low=1, high=2**15)
@@ -156,7 +162,9 @@ def _converted(network: Network, make: _Neurons) -> list[L.Layer]:
             real_bias = 0.0 if layer.bias is None else layer.bias * _accumulator_step(network, layer)
             layers.append(replace(layer, inputs=(), bias=None))
             if layer.name == last:
-                layers.append(make.read_out(f"{layer.name}/potential", scale, real_bias / scale))
+                image = len(network.shapes[layer.name]) == 3
+                parts = (_along(part, image) for part in (scale, real_bias / scale))
+                layers.append(make.read_out(f"{layer.name}/potential", *parts))
                 continue
             waiting = (layer, scale, real_bias / scale)
         elif isinstance(layer, L.Clip) and waiting is not None:

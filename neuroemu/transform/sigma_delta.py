@@ -116,9 +116,14 @@ def _moves(network: Network, layer: L.Layer) -> bool:
 def _is_read(network: Network, tensor: str) -> bool:
     """Whether neurons compute with a tensor, as it is or rearranged."""
     return any(
-        _is_read(network, reader.name) if _moves(network, reader) else not isinstance(reader, L.Softmax)
+        _is_read(network, reader.name) if _moves(network, reader) else _computes(network, reader)
         for reader in network.readers(tensor)
     )
+
+
+def _computes(network: Network, layer: L.Layer) -> bool:
+    """Whether neurons compute a layer; a softmax, and all behind the last grid, is left to the host."""
+    return isinstance(layer, L.Weighted) or (layer.name in network.grids and not isinstance(layer, L.Softmax))
 
 
 def _is_sent(network: Network, tensor: str) -> bool:

@@ -93,22 +93,22 @@ def to_truenorth(
     samples = check_samples(samples, network, who=who)[: min(256, max(8, SAMPLE_WORK // steps))]
     top = _input_top(network, samples)
     real = decoded(network)
-    items, after = stages_of(real)
-    stages = [item for item in items if isinstance(item, Stage)]
-    _, targets = run_float(real, samples, keep=[stage.activation for stage in stages])
+    items, tail = stages_of(real)
+    _check_chain(items)
+    _, targets = run_float(real, samples, keep=[item.activation for item in items if isinstance(item, Stage)])
     encode, spikes = _encoder(samples / top * INPUT_MAX, steps, coding)
-    layers, unit, source = [encode], top, INPUT
+    layers, unit = [encode], top
     for item in items:
-        _check_chain(item, source)
+        source = (layers[-1].name,)
         if isinstance(item, Stage):
-            weighted, fire, unit, spikes = _stage(item, unit, spikes, targets[item.activation], weight_bits, reset)
-            layers += [replace(weighted, inputs=(layers[-1].name,)), fire]
-            source = item.activation
+            branch = replace(item.branches[0], layer=replace(item.branches[0].layer, inputs=source))
+            stage = replace(item, branches=(branch,))
+            weighted, fire, unit, spikes = _stage(stage, unit, spikes, targets[item.activation], weight_bits, reset)
+            layers += [weighted, fire]
         else:
-            layers.append(replace(item, inputs=(layers[-1].name,)))
+            layers.append(replace(item, inputs=source))
             spikes = np.stack([ops.rearrange(item, s, output_shape(item, [s.shape[1:]])) for s in spikes])
-            source = item.name
-    for mover in after:
+    for mover in tail:
         layers.append(replace(mover, inputs=(layers[-1].name,)))
     return Network(
         layers=tuple(layers), input_shape=network.input_shape,
@@ -117,12 +117,19 @@ def to_truenorth(
     )  # fmt: skip
 
 
-def _check_chain(item: Stage | L.Layer, source: str):
-    """Refuse what does not read the one layer before it."""
-    reads = [branch.layer.inputs[0] for branch in item.branches] if isinstance(item, Stage) else list(item.inputs)
-    if reads != [source]:
-        name = item.activation if isinstance(item, Stage) else item.name
-        raise UnsupportedError(f"to_truenorth: '{name}' reads {', '.join(reads)}; only chains of layers convert")
+def _check_chain(items):
+    """Refuse what adds up or joins several layers: an axon of a core has one source, and a rate one value."""
+    source = INPUT
+    for item in items:
+        stage = isinstance(item, Stage)
+        read = tuple(branch.layer.inputs[0] for branch in item.branches) if stage else item.inputs
+        name = item.activation if stage else item.name
+        if read != (source,):
+            raise UnsupportedError(
+                f"to_truenorth: '{name}' reads {', '.join(read)}; only chains of layers convert: use a network without "
+                "additions and joins"
+            )
+        source = name
 
 
 def _input_top(network: Network, samples) -> float:
@@ -152,10 +159,9 @@ def _encoder(codes, steps, coding) -> tuple[L.Encode, np.ndarray]:
 
 def _stage(stage: Stage, unit, spikes, target, bits, reset):
     """The integer layers of one stage, the real value of a spike of theirs at every tick, and their spikes."""
-    (branch,) = stage.branches
-    layer = branch.layer
+    layer, gain = stage.branches[0].layer, stage.branches[0].gain
     codes, step = _codes(layer.weight, bits)
-    per_code = step * unit * branch.gain
+    per_code = step * unit * gain
     leak = np.zeros(len(codes)) if layer.bias is None else layer.bias / per_code
     leak = np.clip(np.rint(leak), BIAS_MIN, BIAS_MAX).astype(np.int64)
     weights = codes.astype(np.float32)
@@ -169,7 +175,7 @@ def _stage(stage: Stage, unit, spikes, target, bits, reset):
 
 
 def _fire_name(stage: Stage) -> str:
-    return f"{stage.branches[0].layer.name}/fire" if stage.last else stage.activation
+    return f"{stage.activation}/fire" if stage.last else stage.activation
 
 
 def _codes(weight, bits) -> tuple[np.ndarray, float]:

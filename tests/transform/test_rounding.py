@@ -179,6 +179,19 @@ def test_corrected_biases_bring_the_means_back():
             assert (np.abs(wanted / unit - got) <= 0.51).all()
 
 
+def test_with_corrected_biases_only_what_varies_counts():
+    """Inputs that stand high and vary little: the bias takes the mean, and the codes fit the rest."""
+    random = np.random.default_rng(0)
+    x = (5 + random.normal(0, 1, (400, 2)) @ random.normal(0, 1, (2, 12)) * 0.3).astype(np.float32)
+    net = sequential([Dense(name="fc", weight=random.normal(0, 1, (30, 12)))], input_shape=(12,))
+    real = ne.run_float(net, x)
+    errors = []
+    for correct_bias in (False, True):
+        q = ne.quantize(net, samples=x, weight_bits=3, rounding=ne.Gptq(), correct_bias=correct_bias)
+        errors.append((ne.run_integer(q, x) - real).std(axis=0).mean())  # about the mean of each channel
+    assert errors[1] < 0.8 * errors[0]
+
+
 def test_two_bits_of_the_embedded_network():
     net, (x, y) = ne.datasets.mnist_network(), ne.datasets.mnist_test(1000)
     accuracy = []

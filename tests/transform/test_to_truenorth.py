@@ -104,8 +104,8 @@ def test_layers_without_a_spiking_form():
         to_truenorth(net(MaxPool2d(name="max", size=2), fan_in=16), steps=4, samples=blobs(9))
 
 
-def test_additions_and_joins_are_refused():
-    branch = Conv2d(name="c2", weight=np.ones((4, 4, 1, 1)))
-    middle = [branch, Add(name="sum", inputs=("c2", "relu")), relu(name="r2")]
-    with pytest.raises(UnsupportedError, match="'r2' reads relu, relu; only chains"):
-        to_truenorth(net(*middle), steps=8, samples=blobs(10))
+def test_residual_networks_are_refused():
+    layers = [Dense(name="a", weight=np.eye(4)), relu(name="r"), Dense(name="b", weight=np.eye(4))]
+    layers += [Add(name="sum", inputs=("b", "r")), relu(name="r2"), Dense(name="c", weight=np.eye(4))]
+    with pytest.raises(UnsupportedError, match="'r2' reads r, r; only chains of layers convert"):
+        to_truenorth(sequential(layers, input_shape=(4,)), steps=4, samples=np.ones((9, 4)))
