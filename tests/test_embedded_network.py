@@ -106,6 +106,8 @@ def test_the_conversion_is_told_apart(eight, images):
     assert hidden[0].steps == pytest.approx(hidden[0].predicted_steps, rel=0.1)
     assert all(layer.steps > 0.9 * layer.predicted_steps for layer in hidden)
     assert report.accuracy["spiking"] >= report.accuracy["integer"] - 0.02
+
+
 def test_truenorth_with_one_copy_and_with_four(images):
     x, y = images
     network = datasets.mnist_truenorth_network()
