@@ -29,8 +29,8 @@ ne.plot.conversion(report)
 
 # %%
 # **Step by step.** One run holds the answer after every step. An image is done when its largest output leads the second
-# by a margin. The first margin is the smallest with which 99.9 % of the training images keep their answer; test images
-# are less clear than those that the network was trained on, so the second has a factor of safety.
+# by a margin. The first margin is the smallest with which 99.9 % of 512 training images keep their answer; so few miss
+# the rare image whose lead is lost again, so the second has a factor of safety.
 
 curve = ne.steps_curve(spiking, ne.chips.LOIHI, x, labels=y)
 rules = [ne.calibrate_stop(spiking, ne.chips.LOIHI, agreement=0.999, safety=factor) for factor in (1, 2)]
