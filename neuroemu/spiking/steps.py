@@ -165,9 +165,9 @@ def calibrate_stop(
 
     Notes
     -----
-    Of the first 2,000 MNIST test images, the embedded network at 32 steps (reset by subtraction) and 64 (to zero) leaves
-    99.0 and 95.1 % their answer with safety 1 and an agreement of 0.999 on the 512 training images that it keeps; with
-    5,000 training images in their place 99.65 and 99.8 %; with the 512 and safety 2, 100 and 99.9 %.
+    Of the first 2,000 MNIST test images, the embedded network at 32 steps (reset by subtraction) and 64 (to zero)
+    leaves 99.0 and 95.1 % their answer with safety 1 and an agreement of 0.999 on the 512 training images that it
+    keeps; with 5,000 training images in their place 99.65 and 99.8 %; with the 512 and safety 2, 100 and 99.9 %.
     """
     who = "calibrate_stop"
     _checks.instance(network, Network, who=who, name="network")
