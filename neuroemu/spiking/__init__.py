@@ -3,7 +3,7 @@
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .chip import SpikingChip
 from .compiling import program_inputs, program_of
-from .core_report import CoreReport, core_report, spike_agreement
+from .core_report import CoreLayer, CoreReport, Rounded, core_report, spike_agreement
 from .cores import CoreLimits
 from .discretize import to_integer_core
 from .graded_chip import GradedChip
@@ -13,8 +13,8 @@ from .graded_run import GradedRun
 from .meter import Seconds
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
 from .program_run import LoihiRun, run_loihi
-from .ranges import RangeCheck, check_range
-from .shifting import ShiftCheck, check_shift
+from .ranges import LayerRange, RangeCheck, check_range
+from .shifting import LayerShift, ShiftCheck, check_shift
 from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
@@ -29,6 +29,7 @@ __all__ = [
     "NENGO",
     "Compartments",
     "Convention",
+    "CoreLayer",
     "CoreLimits",
     "CoreReport",
     "Dendrite",
@@ -36,6 +37,8 @@ __all__ = [
     "GradedLimits",
     "GradedRun",
     "InputAxons",
+    "LayerRange",
+    "LayerShift",
     "LoihiCore",
     "LoihiProgram",
     "LoihiRun",
@@ -43,6 +46,7 @@ __all__ = [
     "Noise",
     "PopulationCounts",
     "RangeCheck",
+    "Rounded",
     "Seconds",
     "SharedKernel",
     "ShiftCheck",
