@@ -5,6 +5,7 @@ again with right checksums, their JSON header gets values of other kinds, and HD
 changes would seldom pass a checksum.
 """
 
+import contextlib
 import io
 import json
 import random
@@ -12,6 +13,11 @@ import struct
 import zipfile
 
 INTERESTING = (0, 1, -1, 2, 7, 127, 128, 255, 256, 4096, 2**15, 2**16 - 1, 2**24, 2**31 - 1, -(2**31), 2**32 - 1, 2**40)
+OPERATORS = (
+    "Add", "Sub", "Mul", "Div", "Concat", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "Shape",
+    "Cast", "Flatten", "Conv", "Gemm", "MatMul", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool", "Pad",
+    "Softmax", "BatchNormalization", "QuantizeLinear", "DequantizeLinear", "QLinearConv", "Identity", "Dropout", "Sqrt",
+)  # fmt: skip
 HOSTILE = (
     None, True, -1, 0, 1, 2, 3.5, 2**31, 2**63, 1e308, -1e308, "", "input", "nan", "\u202e\u0000\n", "x" * 5000, [], {},
     [0], [1, 1], [-1], [2**40, 2**40], [[[[[[]]]]]], {"array": "header"}, {"array": "a0"}, {"float": "nan"},
@@ -31,6 +37,14 @@ def mutate(seed: bytes, others: list[bytes], rng: random.Random) -> bytes:
             return _hdf5(seed, rng)
         except Exception:  # the library that writes it refuses; blind changes then
             pass
+    if seed[8:9] == b"{" and rng.random() < 0.6:  # safetensors: the length of a JSON text, and the text
+        size = int.from_bytes(seed[:8], "little")
+        with contextlib.suppress(ValueError):
+            text = _json(seed[8 : 8 + size], rng)
+            return len(text).to_bytes(8, "little") + text + seed[8 + size :]
+    if seed[:1] == b"\x08" and b"Conv" in seed and rng.random() < 0.6:
+        with contextlib.suppress(Exception):  # no ONNX file any more
+            return _onnx(seed, rng)
     return raw(seed, others, rng)
 
 
@@ -83,6 +97,10 @@ def _archive(seed: bytes, others, rng) -> bytes:
         members[at] = (rng.choice(("../x.npy", "\u202e.npy", "header.npy", "a" * 3000)), content)
     elif name == "header.npy" and way < 0.85:
         members[at] = (name, _header(content, rng))
+    elif name.endswith(".json") and way < 0.85:
+        members[at] = (name, _json(content, rng))
+    elif name.endswith(".h5"):
+        members[at] = (name, mutate(content, others, rng))
     elif way < 0.93:
         members[at] = (name, _described(content, rng))
     else:
@@ -102,7 +120,14 @@ def _npy(text: bytes, described: bytes) -> bytes:
 def _header(content: bytes, rng) -> bytes:
     """The JSON header with one value changed."""
     (length,) = struct.unpack_from("<H", content, 8)
-    header = json.loads(content[10 + length :])
+    text = _json(content[10 + length :], rng)
+    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()
+    return _npy(text, described)
+
+
+def _json(content: bytes, rng) -> bytes:
+    """A JSON text with one value changed, or two."""
+    header = json.loads(content)
     for _ in range(rng.choice((1, 1, 2))):
         places = list(_places(header))
         parent, key = rng.choice(places)
@@ -113,9 +138,7 @@ def _header(content: bytes, rng) -> bytes:
             del parent[key]
         else:
             parent[key] = rng.choice(HOSTILE)
-    text = json.dumps(header).encode()
-    described = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()
-    return _npy(text, described)
+    return json.dumps(header).encode()
 
 
 def _described(content: bytes, rng) -> bytes:
@@ -144,6 +167,51 @@ def _places(value, limit: int = 4000):
                 stack.append(found[key])
 
 
+def _onnx(seed: bytes, rng) -> bytes:
+    """An ONNX file with other shapes, edges, operators, attributes or values."""
+    import onnx
+
+    model = onnx.load_from_string(seed)
+    graph = model.graph
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        node, tensor = rng.choice(graph.node), rng.choice(graph.initializer)
+        names = [name for n in graph.node for name in (*n.input, *n.output)]
+        way = rng.randrange(10)
+        if way == 0:
+            tensor.dims[:] = rng.choice(([], [0], [-1, 3], [2**40, 2**40], [1] * 40, [*tensor.dims][::-1], [4, 4], [8]))
+        elif way == 1 and node.input:
+            node.input[rng.randrange(len(node.input))] = rng.choice((*names, "", "none", "\u202e"))
+        elif way == 2 and node.output:
+            node.output[0] = rng.choice(names)
+        elif way == 3:
+            node.op_type = rng.choice(OPERATORS)
+        elif way == 4 and node.attribute:
+            attribute = rng.choice(node.attribute)
+            attribute.ints[:] = rng.choice(
+                ([], [0, 0], [-1, -1], [2**62, 2], [1] * 30, [2, 2], [3, 3, 3, 3], [0, 0, 9, 9])
+            )
+            attribute.i = rng.choice(INTERESTING)
+        elif way == 5:
+            key = rng.choice(
+                ("axis", "perm", "axes", "group", "to", "alpha", "keepdims", "auto_pad", "dilations", "value")
+            )
+            value = rng.choice((-1, 0, 7, 2**62, 1.5, "SAME_UPPER", [1, 0], [2**31, 1], [0.5]))
+            node.attribute.append(onnx.helper.make_attribute(key, value))
+        elif way == 6:
+            tensor.raw_data = rng.choice((b"", b"\xff" * len(tensor.raw_data), tensor.raw_data[:-3], bytes(64)))
+        elif way == 7:
+            tensor.data_type = rng.randrange(0, 24)
+        elif way == 8:
+            kept = list(graph.node)
+            rng.shuffle(kept)
+            del graph.node[:]
+            graph.node.extend(kept[: rng.choice((1, len(kept), len(kept)))] * rng.choice((1, 1, 2)))
+        else:
+            shape = rng.choice((*graph.input, *graph.output)).type.tensor_type.shape
+            shape.dim[rng.randrange(len(shape.dim))].dim_value = rng.choice(INTERESTING)
+    return model.SerializeToString()
+
+
 def _hdf5(seed: bytes, rng) -> bytes:
     """An HDF5 file with one array, group or link changed."""
     import h5py
@@ -153,6 +221,12 @@ def _hdf5(seed: bytes, rng) -> bytes:
     with h5py.File(buffer, "r+") as file:
         names: list[str] = []
         file.visit(names.append)
+        texts = [(at, key) for at in ("/", *names) for key, text in file[at].attrs.items() if str(text)[:1] == "{"]
+        if texts and rng.random() < 0.6:  # Keras keeps its layers as JSON
+            at, key = rng.choice(texts)
+            file[at].attrs[key] = _json(str(file[at].attrs[key]).encode(), rng).decode()
+            file.flush()
+            return buffer.getvalue()
         name = rng.choice(names)
         parent, leaf = file[name].parent, name.rsplit("/", 1)[-1]
         way = rng.randrange(9)

@@ -1,4 +1,4 @@
-"""Files that fuzz_readers.py found: each ends in a value or in one NeuroemuError of one line, in bounded memory."""
+"""Files that fuzz_readers.py found: each ends in a value or in one NeuroemuError of one line."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ FINDS = sorted((HERE / "golden" / "fuzz").iterdir())
 def targets(monkeypatch):
     """The readers by name, as the fuzzer uses them."""
     monkeypatch.syspath_prepend(HERE)
-    from fuzz_readers import TARGETS
+    from fuzz_targets import TARGETS
 
     return TARGETS
 

@@ -19,6 +19,7 @@ import numpy as np
 from .. import _checks
 from ..chip import Chip, Progress, silent
 from ..errors import InputError, PlacementError
+from ..network._build import one_line
 from ..network.graph import Network
 from .building import Calibrated, engines_of, program_cells
 from .chip import CrossbarChip
@@ -202,7 +203,7 @@ def written_by(chip: CrossbarChip) -> dict[str, str]:
 
 def refuse_other(given: dict[str, str], held: dict[str, str], *, who: str, held_by: str) -> None:
     """InputError where a chip would read cells that were written otherwise."""
-    other = [f"{name}: {held_by} {held.get(name)}, the chip {value}" for name, value in given.items()
+    other = [f"{name}: {held_by} {one_line(held.get(name))}, the chip {value}" for name, value in given.items()
              if held.get(name) != value]  # fmt: skip
     if other:
         raise InputError(f"{who}: {'; '.join(other)}; give the chip that was programmed, or program this one anew")

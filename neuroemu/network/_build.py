@@ -83,6 +83,16 @@ class Builder:
             self.add(L.Clip, [value], name=name, grid=grid), image_last=value.image_last, flat_of=value.flat_of
         )
 
+    def passed_grid(self, value: Value) -> Grid | None:
+        """The grid of `value`; without one of its own, that of what came through layers that keep codes."""
+        name = value.name
+        while name not in self.grids and name in self._index:
+            layer = self.layers[self._index[name]]
+            if not isinstance(layer, _CODE_KEEPING):
+                return None
+            name = layer.inputs[0]
+        return self.grids.get(name)
+
     def layer(self, value: Value) -> L.Layer | None:
         """The layer that writes `value`, None for the input."""
         return self.layers[self._index[value.name]] if value.name in self._index else None

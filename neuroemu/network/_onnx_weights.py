@@ -17,10 +17,11 @@ def kernel(
 
     `arrange` brings the kernel to the network's order; `axis` is the file's axis of output channels.
     """
-    in_grid = scope.build.grids.get(value.name)
+    in_grid = scope.build.passed_grid(value)
     if weight.codes is None or in_grid is None:
         real = None if bias is None else flat_bias(node, bias, arrange(weight.array).shape[0])
         return {"weight": arrange(np.asarray(weight.array, np.float32)), "bias": real}
+    scope.build.grids.setdefault(value.name, in_grid)
     codes, grid = weight_codes(node, weight, axis)
     return {
         "weight": arrange(codes),

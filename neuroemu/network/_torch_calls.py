@@ -24,12 +24,17 @@ def translated(program: Program) -> Graph:
     for call in program.calls:
         handler = CALLS.get(call.kind)
         if handler is None:
-            kinds = ", ".join(sorted(k.removeprefix("aten.") for k in CALLS if k.startswith("aten.")))
-            raise UnsupportedError(f"{call}: operation not supported; replace it by one of {kinds}")
+            raise UnsupportedError(f"{call}: operation not supported; replace it by one of {', '.join(plain_names())}")
         handler(scope, call)
         if program.coded and call.name not in rounded and not call.kind.startswith(_OWN_GRID):
             _keep_codes(scope, call)
     return scope.graph()
+
+
+def plain_names() -> list[str]:
+    """The operations that a user may write, without torch's inner ones."""
+    names = (kind.removeprefix("aten.") for kind in CALLS if kind.startswith("aten."))
+    return sorted(name for name in names if not name.startswith(("_", "fake_", "lift_", "native_")))
 
 
 def _keep_codes(scope: Translation, call: Call):

@@ -138,6 +138,10 @@ class Linear(Weighted):
 class Functional(Gridded):
     """A FloatFunctional after conversion."""
 
+    def __init__(self, path, child, limits):
+        super().__init__(child, limits)
+        self.path = path
+
     def add(self, x, y):
         return self.on_grid(torch.add(x, y))
 
@@ -149,7 +153,7 @@ class Functional(Gridded):
 
     def __getattr__(self, name):
         if name in ("mul", "matmul", "add_scalar", "mul_scalar"):
-            raise UnsupportedError(f"a quantized functional {name}: not supported; use add, add_relu or cat")
+            raise UnsupportedError(f"layer '{self.path}' (quantized {name}): not supported; use add, add_relu or cat")
         return super().__getattr__(name)
 
 
@@ -160,7 +164,7 @@ _KINDS = {
     "ConvReLU2d": lambda path, child, limits: Conv2d(path, child, limits, True),
     "Linear": lambda path, child, limits: Linear(path, child, limits, False),
     "LinearReLU": lambda path, child, limits: Linear(path, child, limits, True),
-    "QFunctional": lambda path, child, limits: Functional(child, limits),
+    "QFunctional": lambda path, child, limits: Functional(path, child, limits),
     "Dropout": lambda path, child, limits: nn.Identity(),
     "ReLU6": lambda path, child, limits: nn.ReLU6(),
 }

@@ -13,7 +13,7 @@ import torch
 from ..errors import ArgumentTypeError, InputError, UnsupportedError
 from ._build import MAX_FILE, MAX_ITEMS, one_line
 from ._torch_eager import plain
-from ._torch_program import Call, Program, Ref
+from ._torch_program import Call, Program, Ref, described
 
 _IN_TRAINING = ("aten.dropout", "aten.feature_dropout", "aten.alpha_dropout", "aten.batch_norm")
 
@@ -33,8 +33,10 @@ def program_of(module, example_input) -> Program:
     coded = False
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        if isinstance(module, torch.export.ExportedProgram):
+        if isinstance(module, torch.export.ExportedProgram) and example_input is None:
             exported = module
+        elif isinstance(module, torch.export.ExportedProgram):
+            exported = _exported(module.module(), _example(example_input))
         elif isinstance(module, torch.nn.Module):
             module, coded = plain(module)
             exported = _exported(module, _example(example_input))
@@ -83,9 +85,8 @@ def _refuse_training(graph):
         given = _arguments(node)
         if given.get("train") or given.get("training"):
             layer, layer_kind = _layer(node)
-            name = layer_kind.rpartition(".")[2]
             raise UnsupportedError(
-                f"layer '{layer or node.name}' ({name}, {kind}): in training mode; call module.eval() first"
+                f"{described(layer or node.name, layer_kind, kind)}: in training mode; call module.eval() first"
             )
 
 
@@ -99,6 +100,8 @@ def _program(exported, coded: bool) -> Program:
     if len(graph.nodes) > MAX_ITEMS:
         raise UnsupportedError(f"{len(graph.nodes):,} operations; up to {MAX_ITEMS:,} are read")
     places = {node.name: node for node in graph.nodes if node.op == "placeholder"}
+    if not isinstance(_sizes(places[inputs[0]])[0], int):
+        raise InputError("from_torch: the program was exported with an open batch; give an example_input too")
     reader = _Reader(set(places))
     for node in graph.nodes:
         reader.read(node)
@@ -146,7 +149,11 @@ class _Reader:
     def read(self, node):
         if node.op == "call_function" and node.target is operator.getitem:
             if node.args[1] != 0:
-                raise UnsupportedError(f"node '{node.name}': a second output of an operation; use only the first")
+                (layer, layer_kind), kind = _layer(node.args[0]), _kind(node.args[0])
+                raise UnsupportedError(
+                    f"{described(layer or node.name, layer_kind, kind)}: its second output is used; no layer splits "
+                    "tensors, so compute the parts apart"
+                )
             self.names[node.name] = self.names[node.args[0].name]
         elif node.op == "call_function":
             self.calls.append(self._call(node))
@@ -210,9 +217,13 @@ def _arguments(node) -> dict:
 
 
 def _shape(node) -> tuple[int, ...]:
+    shape = _sizes(node)
+    if not all(isinstance(n, int) for n in shape):
+        raise UnsupportedError(f"node '{node.name}': shape {shape}; export with sizes that are fixed")
+    return shape
+
+
+def _sizes(node) -> tuple:
     value = node.meta.get("val")
     value = value[0] if isinstance(value, tuple | list) and value else value
-    shape = tuple(getattr(value, "shape", ()))
-    if not all(isinstance(n, int) for n in shape[1:]):
-        raise UnsupportedError(f"node '{node.name}': shape {shape}; only the batch axis may be left open")
-    return tuple(n if isinstance(n, int) else 1 for n in shape)
+    return tuple(getattr(value, "shape", ()))

@@ -34,12 +34,17 @@ class Call:
     shape: tuple[int, ...]  # of its result, the batch axis included
 
     def __str__(self):
-        return f"layer '{self.layer or self.name}' ({self.layer_kind.rpartition('.')[2]}, {self.kind})"
+        return described(self.layer or self.name, self.layer_kind, self.kind)
 
     def ref(self, argument: str) -> str | None:
         """Name of the tensor given as an argument; None where it is left out."""
         value = self.arguments.get(argument)
         return value.name if isinstance(value, Ref) else None
+
+
+def described(layer: str, layer_kind: str, kind: str) -> str:
+    """ "layer 'conv1' (Conv2d, aten.conv2d)", for errors."""
+    return f"layer '{layer}' ({layer_kind.rpartition('.')[2]}, {kind})"
 
 
 @dataclass(frozen=True)

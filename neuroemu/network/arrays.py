@@ -72,6 +72,15 @@ def flat(tables, path: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     return found
 
 
+def refuse_pickle(archive: zipfile.ZipFile) -> None:
+    """UnsupportedError if an archive is one of torch's."""
+    if any(name.rpartition("/")[2] == "data.pkl" for name in archive.namelist()):
+        raise UnsupportedError(
+            "a file of torch, which holds pickled objects that could run anything; load it in torch and give the "
+            "module to from_torch, or save its weights by safetensors.torch.save_file"
+        )
+
+
 def _hdf5(source) -> dict[str, np.ndarray]:
     library = h5py("HDF5", "keras")
     with damage("an HDF5 file"), library.File(source, "r") as file:
@@ -84,11 +93,7 @@ def _zip(path: Path) -> dict[str, np.ndarray]:
             names = archive.namelist()
             if MEMBERS[1] in names:
                 return _hdf5(io.BytesIO(member(archive, MEMBERS[1])))
-            if any(name.endswith("/data.pkl") or name == "data.pkl" for name in names):
-                raise UnsupportedError(
-                    "a file of torch, which holds pickled objects that could run anything; save the weights by "
-                    "safetensors.torch.save_file"
-                )
+            refuse_pickle(archive)
             total = sum(info.file_size for info in archive.infolist())
             if total > MAX_FILE or len(names) > _archive.MAX_MEMBERS:
                 raise FileFormatError(f"{len(names):,} arrays of {total:,} bytes; up to {MAX_FILE:,} bytes are read")

@@ -21,9 +21,11 @@ from . import layers as L
 from . import neurons as N
 from ._build import MAX_FILE, in_file, one_line, read_bytes
 from ._keras_file import is_keras
+from .arrays import refuse_pickle
 from .graded import Delta, Programmed
 from .graph import Network
 from .grids import Grid
+from .safetensors_reader import is_safetensors
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 FORMAT = "neuroemu network"
@@ -63,29 +65,33 @@ def load(path: str | os.PathLike, *, name: str | None = None) -> Network:
         The library that reads this kind of file is not installed.
     """
     if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(f"load: path must be a path to a file, got {type(path).__name__}")
+        raise ArgumentTypeError(
+            f"load: path must be a path to a file, got {type(path).__name__}; a PyTorch module goes to from_torch"
+        )
     path = Path(path)
     try:
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(9)
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     if start[4:8] == b"TFL3":
         from .tflite_reader import read_tflite
 
         return read_tflite(path, name=name)
-    if (start[:4] == b"PK\x03\x04" or start == HDF5) and is_keras(path):
+    if (start[:4] == b"PK\x03\x04" or start[:8] == HDF5) and is_keras(path):
         from .keras_reader import read_keras
 
         return read_keras(path, name=name)
     if start[:4] == b"PK\x03\x04":
         return read_npz(path, name=name)
-    if start == HDF5:
+    if start[:8] == HDF5:
         from .nir_reader import read_nir
 
         return read_nir(path, name=name)
     if path.suffix.lower() in (".npz", ".tflite", ".nir") or len(start) < 8:
         raise FileFormatError(f"{path}: not a {path.suffix or 'network'} file; its first bytes are {start[:8]!r}")
+    if is_safetensors(start):
+        raise UnsupportedError(f"{path}: arrays without layers; use network.read_arrays and network.with_weights")
     from .onnx_reader import read_onnx  # ONNX has no mark at its start
 
     return read_onnx(path, name=name)
@@ -198,6 +204,7 @@ def read_npz(path: str | Path, *, name: str | None = None) -> Network:
     content = read_bytes(path)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            refuse_pickle(archive)
             return _unpacked(archive, name)
     except UnsupportedError as error:
         raise in_file(path, error) from None

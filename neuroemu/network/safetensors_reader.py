@@ -81,7 +81,10 @@ def _array(name: str, described, data) -> np.ndarray:
     dtype = np.dtype(DTYPES[kind])
     if len(shape) > 32 or end > len(data) or end - start != prod(shape) * dtype.itemsize:
         raise FileFormatError(f"{who}: {kind} of shape {tuple(shape)!s:.80} at bytes {start} to {end} of {len(data):,}")
-    array = np.frombuffer(data[start:end], dtype).reshape(shape)
+    try:
+        array = np.frombuffer(data[start:end], dtype).reshape(shape)
+    except ValueError:  # none of them, but along axes longer than NumPy counts
+        raise FileFormatError(f"{who}: {kind} of shape {tuple(shape)!s:.80}; such axes cannot be counted") from None
     return widened(array) if kind == BFLOAT16 else array
 
 

@@ -71,6 +71,9 @@ class _Core:
 
     Notes
     -----
+    A spike train (T, N), such as one of `datasets.Events.to_steps`, enters as ``times, i = np.nonzero(train)`` and
+    ``SpikeGeneratorGroup(N, i, times * ms, dt=1 * ms)``, the source of a connection.
+
     Not modelled: synaptic memory and fan-in limits of a core, noise, learning, multi-compartment neurons. The code
     generation target of Brian2 does not matter, standalone devices cannot be used. `counts` holds what happened so
     far; what Brian2's own synapses add to q counts as no synaptic operation, only the connections made by `connect`

@@ -27,6 +27,9 @@ def pilotnet(folder):
             arrays[f"fc-{number}_s"] = np.load(folder / f"fc-{number}.npy")
             arrays[f"fc-{number}_u"] = np.load(folder / f"fc-{number}-u.npy").astype(np.int32)
             arrays[f"fc-{number}_v"] = np.load(folder / f"fc-{number}-v.npy").astype(np.int32)
+        arrays["fc-3_weight"] = file["layer/10/weight"][()].astype(np.int8)
+        arrays["fc-3_u"] = np.load(folder / "fc-3-u.npy")[0].astype(np.int32)
+        arrays["fc-3_v"] = np.load(folder / "fc-3-v.npy")[0].astype(np.int32)
     np.savez_compressed(HERE / "loihi_pilotnet_fc.npz", **arrays)
 
 

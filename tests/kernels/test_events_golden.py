@@ -68,6 +68,27 @@ def test_pilotnet_layers_on_loihi(function, number):
 
 
 @pytest.mark.parametrize("function", RUNS)
+def test_pilotnet_read_out_on_loihi(function):
+    """fc-3, 25 steps: an integrator without decay, zeroed at steps 8 and 24.
+
+    Its u is that of fc-2's spikes a step before until fc-3's first zeroing; then it is that of other spikes than the
+    file of fc-2 holds, whatever steps the layers before are zeroed at.
+    """
+    golden = np.load(GOLDEN / "loihi_pilotnet_fc.npz")
+    u, spikes = golden["fc-3_u"], golden["fc-2_s"].T
+    received = (golden["fc-3_weight"].astype(np.int64) @ late(spikes).T) << 6
+    np.testing.assert_array_equal(u[:8], received[:8])
+    assert (u[8:24] != received[8:24]).sum() == 5
+    layer = layer_of([[1]], 1, du=4096, dv=0, threshold=131071 * 64)
+    for start, stop in ((0, 8), (8, 24), (24, 25)):
+        v = np.zeros((1, 1), np.int32)
+        for t in range(start, stop):
+            layer["bias"] = np.array([[u[t]]], np.int32)
+            run(function, [[0]], layer, v=v)
+            assert v[0, 0] == golden["fc-3_v"][t]
+
+
+@pytest.mark.parametrize("function", RUNS)
 def test_neuron_of_the_nir_paper_in_fixed_point(function):
     golden = np.load(GOLDEN / "loihi_nir_lif.npz")
     layer = layer_of([[640]], 1, du=4096, dv=163, threshold=25 * 64)  # 1 - 163/4096: 1e-4 s over a time constant

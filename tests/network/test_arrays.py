@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import neuroemu as ne
 from neuroemu.errors import ArgumentTypeError, FileFormatError, InputError, NeuroemuError, UnsupportedError
 from neuroemu.network import layers as L
 from neuroemu.network import read_arrays, run_float, sequential, with_weights
 from neuroemu.network.flax_reader import read_flax
-from neuroemu.network.safetensors_reader import read_safetensors
+from neuroemu.network.safetensors_reader import DTYPES, read_safetensors
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FILES = ("flax_cnn.msgpack", "flax_cnn.safetensors", "keras_sequential.weights.h5")
@@ -220,6 +222,26 @@ def test_hostile_safetensors(tmp_path, content, reason):
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
 
 
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.lists(st.integers(0, 3), max_size=3), max_size=4), st.data())
+@settings(max_examples=20, deadline=None)
+def test_any_arrays_come_back(tmp_path_factory, shapes, data):
+    shapes.pop("__metadata__", None)
+    header, content, arrays = {}, b"", {}
+    for name, shape in shapes.items():
+        kind = data.draw(st.sampled_from(["F64", "F32", "F16", "I64", "U16", "I8", "BOOL"]))
+        size = int(np.prod(shape)) * np.dtype(DTYPES[kind]).itemsize
+        arrays[name] = np.frombuffer(bytes(i % 2 for i in range(size)), DTYPES[kind]).reshape(shape)
+        header[name] = entry(shape, (len(content), len(content) + size), kind)
+        content += arrays[name].tobytes()
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    path.write_bytes(container(header, content))
+    found = read_safetensors(path)
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
 # -- msgpack --------------------------------------------------------------------------------------------------------
 
 
@@ -301,5 +323,13 @@ def test_files_of_torch_are_refused_for_their_pickle(tmp_path):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("w/data.pkl", b"cos\nsystem\n(S'true'\ntR.")
     path.write_bytes(buffer.getvalue())
-    with pytest.raises(UnsupportedError, match=r"pickled objects.*safetensors\.torch\.save_file"):
-        read_arrays(path)
+    for read in (read_arrays, ne.load):
+        with pytest.raises(UnsupportedError, match=r"pickled objects.*safetensors\.torch\.save_file"):
+            read(path)
+
+
+def test_load_says_where_arrays_and_modules_go():
+    with pytest.raises(UnsupportedError, match=r"arrays without layers; use network\.read_arrays"):
+        ne.load(GOLDEN / "flax_cnn.safetensors")
+    with pytest.raises(ArgumentTypeError, match="a PyTorch module goes to from_torch"):
+        ne.load(DENSE)

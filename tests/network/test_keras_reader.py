@@ -64,6 +64,31 @@ def test_h5py_is_named_when_missing(monkeypatch):
         ne.load(SEQUENTIAL)
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_sequential_models_of_keras_2(tmp_path, listed):
+    """Their layers have no names beside their settings, and the first one has the input's shape."""
+    h5py = pytest.importorskip("h5py")
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 3, 2, 4), (64, 5))]
+    layers = [
+        {"class_name": "Conv2D", "config": {"name": "c", "batch_input_shape": [None, 4, 4, 2], "padding": "same",
+                                            "strides": [1, 1], "activation": "relu", "use_bias": False}},
+        {"class_name": "Flatten", "config": {"name": "f"}},
+        {"class_name": "Dense", "config": {"name": "d", "activation": "linear", "use_bias": True}},
+    ]  # fmt: skip
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        config = layers if listed else {"name": "s", "layers": layers}
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": config}).encode()
+        file["model_weights/c/c/kernel:0"], file["model_weights/d/d/kernel:0"] = kernels
+        file["model_weights/d/d/bias:0"] = np.arange(5, dtype=np.float32)
+    x = rng.normal(size=(2, 4, 4, 2)).astype(np.float32)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    hidden = np.maximum(np.einsum("bhwcij,ijco->bhwo", windows, kernels[0]), 0)
+    want = hidden.reshape(2, -1) @ kernels[1] + np.arange(5)
+    np.testing.assert_allclose(run_float(ne.load(tmp_path / "old.h5"), x), want, rtol=1e-4, atol=1e-4)
+
+
 # -- changed models -------------------------------------------------------------------------------------------------
 
 

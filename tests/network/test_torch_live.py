@@ -97,6 +97,15 @@ def test_an_exported_program_is_read_as_it_is():
     np.testing.assert_allclose(ne.run_float(network, x.numpy()), truth(module, x), atol=1e-5)
 
 
+def test_an_open_batch_needs_an_example():
+    module, x = modules.trained(modules.Plain), modules.inputs()
+    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    with pytest.raises(InputError, match="open batch; give an example_input"):
+        ne.from_torch(program)
+    network = ne.from_torch(program, x[:1])
+    np.testing.assert_allclose(ne.run_float(network, x.numpy()), truth(module, x), atol=1e-5)
+
+
 def test_an_array_is_an_example_and_doubles_become_floats():
     module = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval()
     network = ne.from_torch(module, np.zeros((1, 4)))
@@ -108,6 +117,31 @@ def test_an_array_is_an_example_and_doubles_become_floats():
 class Branching(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
+
+
+class Split(nn.Module):
+    def forward(self, x):
+        a, b = x.chunk(2, 1)
+        return a + b
+
+
+class Product(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.quant, self.times = torch.ao.quantization.QuantStub(), nn.quantized.FloatFunctional()
+
+    def forward(self, x):
+        x = self.quant(x)
+        return self.times.mul(x, x)
+
+
+def test_a_quantized_product_is_refused():
+    module = Product().eval()
+    module.qconfig = torch.ao.quantization.get_default_qconfig("qnnpack")
+    prepared = torch.ao.quantization.prepare(module)
+    prepared(modules.inputs())
+    with pytest.raises(UnsupportedError, match=r"layer 'times' \(quantized mul\): not supported; use add"):
+        ne.from_torch(torch.ao.quantization.convert(prepared), modules.inputs())
 
 
 class Attention(nn.Module):
@@ -127,6 +161,7 @@ class Attention(nn.Module):
         (nn.Sequential(nn.GELU()).eval(), (1, 4), r"layer '0' \(GELU, aten\.gelu\): operation not supported"),
         (Branching().eval(), (1, 4), "cannot follow Branching.*without branches"),
         (Attention().eval(), (1, 5, 8), r"layer 'attend' \(MultiheadAttention"),
+        (Split().eval(), (1, 4), r"\(Split, aten\.(chunk|split)\): its second output.*compute the parts apart"),
         (nn.Linear(4, 2).eval(), (1, 5), "cannot follow Linear"),
     ],
 )

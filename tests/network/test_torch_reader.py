@@ -63,7 +63,7 @@ def test_layers_are_named_after_the_modules(golden):
     assert names[:4] == ["stem", "bn", "r", "pool"]
     assert {"layer1.c1", "layer2.down", "layer2.r2", "mean", "fc"} <= set(names)
     network, _, _ = case(golden, "operations")  # a layer called as the input is
-    assert network.layer("x_1").weight.shape == (8, 3, 3, 5)
+    assert network.layer("x_1").weight.shape == (8, 3, 3, 4)
 
 
 # Differences from torch, all by its own arithmetic. qnnpack rounds biases as we do: no code differs. The engines for
@@ -205,6 +205,30 @@ def test_quantized_and_float_layers_do_not_mix(golden):
     ]
     with pytest.raises(UnsupportedError, match="quantize the whole network"):
         network_of_program(replace(found, calls=tuple(calls)), "n")
+
+
+def test_a_quantized_convolution_of_sequences_keeps_its_codes():
+    rng = np.random.default_rng(2)
+    weight, scale = rng.normal(size=(4, 3, 3)).astype(np.float32), np.array([0.01, 0.02, 0.03, 0.04], np.float32)
+    steps = {"quant_min": -128, "quant_max": 127}
+    made = program(
+        call("fake_quantize_per_tensor_affine", (1, 3, 9), name="q", self=X, scale=0.02, zero_point=5, **steps),
+        call("fake_quantize_per_channel_affine", (4, 3, 3), name="w", self=Ref("weight"), scale=Ref("scale"),
+             zero_point=Ref("zero"), axis=0, **steps),
+        call("conv1d", (1, 4, 5), name="c", input=Ref("q"), weight=Ref("w"), bias=None, stride=[2], padding=[1],
+             dilation=[1], groups=1),
+        call("fake_quantize_per_tensor_affine", (1, 4, 5), self=Ref("c"), scale=0.1, zero_point=-3, **steps),
+        shape=(1, 3, 9), weight=weight, scale=scale, zero=np.zeros(4, np.int32),
+    )  # fmt: skip
+    network = network_of_program(made, "n")
+    codes = np.clip(np.rint(weight / scale[:, None, None]), -128, 127)
+    np.testing.assert_array_equal(network.layer("c.image").weight[:, :, 0], codes)
+    x = rng.normal(size=(2, 3, 9)).astype(np.float32)
+    rounded = np.pad((np.clip(np.rint(x / 0.02) + 5, -128, 127) - 5) * 0.02, ((0, 0), (0, 0), (1, 1)))
+    windows = np.stack([rounded[:, :, 2 * i : 2 * i + 3] for i in range(5)], axis=3)
+    real = np.einsum("bikt,oik->bot", windows, codes * scale[:, None, None])
+    want = (np.clip(np.rint(real / 0.1) - 3, -128, 127) + 3) * 0.1
+    np.testing.assert_allclose(run_integer(network, x), want, atol=1e-5)
 
 
 def test_a_node_is_named_after_its_layer():

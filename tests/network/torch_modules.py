@@ -77,7 +77,7 @@ class Operations(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.x = nn.Conv2d(3, 8, (3, 5), padding="same", dilation=(2, 1), bias=False)  # called as the input is
+        self.x = nn.Conv2d(3, 8, (3, 4), padding="same", dilation=(2, 1), bias=False)  # called as the input is
         self.norm = nn.BatchNorm2d(8, affine=False)
         self.group = nn.Conv2d(8, 12, 3, stride=2, padding=(2, 0), dilation=1, groups=4)
         self.act, self.six = nn.Hardtanh(-1.5, 2.0, inplace=True), nn.ReLU6()
