@@ -121,6 +121,8 @@ class Energy:
         """
         _checks.integer(draws, who="Energy.spread", name="draws", low=100, high=10_000_000)
         _checks.integer(seed, who="Energy.spread", name="seed", low=0)
+        if self.unknown:
+            return nan, nan, nan
         joules = _grouped(self.lines, lambda line: line.cost)
         generator, total = np.random.default_rng(seed), np.zeros(draws)
         for cost, part in joules.items():
@@ -138,7 +140,7 @@ class Energy:
 
         Below: what of it is dynamic and static, and the spread of the total over the bands of the prices.
         """
-        return _report(self)
+        return f"unknown: {self.unknown}" if self.unknown else _report(self)
 
     def table(self) -> str:
         """The ledger as text, one row for each event kind, with its source."""

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from . import _checks
+from ._sites import utilisation
 from .chip import Chip, Execution, silent
 from .energy import price
 from .errors import ArgumentTypeError, InputError
+from .network.graded import Delta, Programmed
 from .network.graph import INPUT, Network
 from .result import Form, Result, Scores
 from .versions import versions
@@ -57,7 +59,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         energy=energy,
         latency_per_inference=execution.latency,
         throughput=1 / execution.interval if execution.interval > 0 else float("inf"),
-        n_units=len(sites),
+        n_units=execution.units.get("core", len(sites)),
         utilisation=utilisation(sites),
         traces=execution.traces,
         warnings=(*saturation(network, x), *execution.warnings),
@@ -72,14 +74,16 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
 
 def form_of(network: Network) -> Form:
     """Kind, bits, steps and multiply-accumulates of a network."""
+    graded = any(isinstance(layer, Delta | Programmed) for layer in network.layers)
     kind = "spiking" if network.spiking else "quantized" if network.quantized else "float"
     grids = [layer.weight_grid for layer in network.weighted if layer.weight_grid is not None]
     read = [[name for name in layer.inputs if name in network.grids] for layer in network.weighted]
     between = [name for names in (read[1:] or read) for name in names]
+    coded = kind == "quantized" or (graded and bool(between))
     return Form(
-        kind=kind,
+        kind="graded" if graded else kind,
         weight_bits=max((grid.bits for grid in grids), default=None),
-        activation_bits=max(network.grids[name].bits for name in between) if kind == "quantized" else None,
+        activation_bits=max(network.grids[name].bits for name in between) if coded else None,
         steps=network.steps,
         macs=sum(layer.weight[0].size * int(np.prod(network.shapes[layer.name])) for layer in network.weighted),
     )
@@ -95,11 +99,6 @@ def saturation(network: Network, x: np.ndarray) -> tuple[str, ...]:
     if share < 1e-3:
         return ()
     return (f"{share:.1%} of the input values lie outside {low:.4g} to {high:.4g}, what the network was quantized for",)
-
-
-def utilisation(sites) -> float:
-    """Mean utilisation of the sites, 0 to 1."""
-    return float(np.mean([site.utilisation for site in sites])) if sites else 0.0
 
 
 def data_hash(x: np.ndarray, labels) -> str:

@@ -214,7 +214,7 @@ def _known(layout: Layout, tiles, shape) -> np.ndarray | None:
         return None
     there = np.zeros(shape)
     for tile in tiles:
-        there[tile.row_tile, tile.columns] = layout.zero[tile.columns]
+        there[tile.row_tile, tile.columns] = layout.zero[tile.columns] * layout.gain(tile.row_tile, tile.columns)
     return layout.outputs(there)
 
 

@@ -202,11 +202,6 @@ class CrossbarChip(Chip):
         check_names(self.row_order, [layer.name for layer in network.weighted], who=self.name)
         sites: list[Site] = []
         for layer in network.weighted:
-            if layer.weight_grid.factors is not None:
-                raise PlacementError(
-                    f"{self.name}: layer '{layer.name}' has a weight step for each group of {layer.weight_grid.group} "
-                    "inputs, and the sums of an array have one; use quantize(..., groups=None)"
-                )
             self.reading(network).adc.of_layer(layer.name)
             layout = self.layout(layer)
             for tile in M.tiles_of(layout):

@@ -22,6 +22,7 @@ from .event_files import read_event_table, read_events, read_nmnist
 from .events import Events, save_events, to_trains
 from .prophesee import read_prophesee
 from .shd import read_shd
+from .truenorth import mnist_truenorth_network
 
 __all__ = [
     "Events",
@@ -29,6 +30,7 @@ __all__ = [
     "mnist_network",
     "mnist_test",
     "mnist_train",
+    "mnist_truenorth_network",
     "read_aedat",
     "read_event_table",
     "read_events",
