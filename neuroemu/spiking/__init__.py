@@ -66,6 +66,7 @@ __all__ = [
     "Stopped",
     "Synapses",
     "TrueNorthChip",
+    "TrueNorthCore",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
@@ -89,9 +90,13 @@ __all__ = [
 
 
 def __getattr__(name):
-    # Brian2 takes seconds to import, so the class that needs it is made on first use.
+    # Brian2 takes seconds to import, so the classes that need it are made on first use.
     if name == "LoihiCore":
         from .brian import LoihiCore
 
         return LoihiCore
+    if name == "TrueNorthCore":
+        from .brian_truenorth import TrueNorthCore
+
+        return TrueNorthCore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import chips, place, run, to_spiking
-from neuroemu.errors import PlacementError
+from neuroemu import chips, place, plot, run, to_spiking
+from neuroemu.errors import ArgumentTypeError, PlacementError
 from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
 from neuroemu.spiking import (
     Compartments,
@@ -20,6 +20,7 @@ from neuroemu.spiking import (
     InputAxons,
     Links,
     LoihiProgram,
+    RowByRow,
     Synapses,
     board,
     place_program,
@@ -29,7 +30,9 @@ from neuroemu.spiking import (
 from neuroemu.spiking.cores import CoreLimits, allocate, packed, projected, shares
 from neuroemu.spiking.memory import MOST_BASE
 from neuroemu.spiking.placers import Floor
+from neuroemu.spiking.placing import spans_of
 from neuroemu.spiking.populations import Projection, block_rows, neuron_numbers, populations
+from neuroemu.spiking.traffic import messages
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "nengo_loihi_conv.json").read_text())
 
@@ -223,7 +226,7 @@ def test_populations_that_reach_back_keep_their_output_axons():
     )
     chip = replace(chips.LOIHI, limits=CoreLimits(compartments=30, output_axons=70))
     placed = place_program(program, chip)
-    sent = placed.messages()
+    sent = messages(placed.groups, spans_of(placed.groups, placed.sites), chip.cores, None)
     for site in placed.sites:
         assert sent[site.unit].sum() == site.details["output axons"] <= 70
     assert len(placed.sites) > 5
@@ -254,8 +257,7 @@ def test_links_carry_the_hops_that_a_run_counts():
     net, x = image_network()
     chip = replace(chips.LOIHI, limits=SMALL, cores_per_tile=2, cores=96, mesh=(3, 16), placer=FewestHops(moves=50))
     placement = place(net, chip)
-    sent = chip.messages(net, placement.sites, spike_counts(net, chip, x))
-    links = Links.of(sent, chip.floor.positions(np.arange(chip.cores)), chip.mesh)
+    links = chip.links(net, placement.sites, spike_counts(net, chip, x))
     counts = placement.run(x).counts
     assert links.messages == counts.total("spike_within_tile")
     assert links.hops["east"] + links.hops["west"] == counts.total("hop_east_west") > 0
@@ -314,7 +316,7 @@ def test_a_board_holds_what_a_chip_cannot():
     assert (found.cores, found.chips) == (len(found.sites), -(-len(found.sites) // 4))
     # the same cores as one chip whose mesh is the joined one: every message and hop is there
     wide = replace(small, cores=36, mesh=(6, 3))
-    assert found.links.messages == wide.messages(net, place(net, wide).sites, spikes).sum()
+    assert found.links.messages == wide.links(net, place(net, wide).sites, spikes).messages
     assert found.hops_within_chips + found.hops_between_chips == sum(found.links.hops.values())
     # a chip has one link inside, so what stays within a chip is what crosses it
     inside = found.links.east[:, ::2].sum() + found.links.west[:, ::2].sum()
@@ -334,3 +336,22 @@ def test_a_program_that_fills_pohoiki_springs():
     assert (full.chips, full.cores, full.links.messages) == (768, 3072, 0)
     with pytest.raises(PlacementError, match="needs 3073 cores, the board has 3072"):
         board(LoihiProgram(compartments=(plain(768 * 4 + 1),)), chip)
+
+
+def test_floor_plan_draws_cores_pieces_and_links():
+    net, x = image_network()
+    chip = replace(chips.LOIHI, limits=SMALL, cores=64, cores_per_tile=2, placer=RowByRow(pack=True))
+    placement, spikes = place(net, chip), spike_counts(net, chip, x)
+    axes = plot.floor_plan(placement, spikes=spikes).axes[0]
+    colours = {patch.get_facecolor() for patch in axes.patches if patch.get_fill()}
+    assert len(colours) == 1 + len({site.layer for site in placement.sites})
+    links = chip.links(net, placement.sites, spikes)
+    (lines,) = axes.collections
+    tables = [links.east, links.west, links.south, links.north]
+    assert sorted(lines.get_array()) == sorted(n for table in tables for n in table[table > 0].tolist())
+    assert f"{links.hops['east']:,.0f} east" in axes.get_title()
+    small = replace(chip, cores=4, mesh=(2, 1))
+    plot.floor_plan(board(net, small, chips=16))
+    plot.floor_plan(place_program(program_of(net), chip))
+    with pytest.raises(ArgumentTypeError, match="got int; give a Placement on a SpikingChip"):
+        plot.floor_plan(3)
