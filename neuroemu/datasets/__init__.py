@@ -23,6 +23,7 @@ from .events import Events, save_events, to_trains
 from .prophesee import read_prophesee
 from .shd import read_shd
 from .truenorth import mnist_truenorth_network
+from .shd import read_shd, save_shd
 
 __all__ = [
     "Events",
@@ -39,6 +40,7 @@ __all__ = [
     "read_prophesee",
     "read_shd",
     "save_events",
+    "save_shd",
     "to_trains",
 ]
 

@@ -290,6 +290,25 @@ def test_annealing_finds_the_best_of_all_places():
     assert hops(found) == best < hops(range(6))
 
 
+@pytest.mark.parametrize("limits", [SMALL, CoreLimits(synaptic_bits=9000), CoreLimits(input_axons=100)])
+def test_even_pieces_take_no_more_cores_and_less_time(limits):
+    net, x = image_network()
+    rows = replace(chips.LOIHI, limits=limits)
+    even = replace(rows, placer=RowByRow(even=True))
+    a, b = place(net, rows), place(net, even)
+    assert len(a.sites) == len(b.sites) and all(site.utilisation <= 1 for site in b.sites)
+    evened = 0
+    for name in {site.layer for site in a.sites}:
+        full, same = ([s.rows[1] - s.rows[0] for s in p.sites if s.layer == name] for p in (a, b))
+        assert sum(full) == sum(same)
+        assert same == full or max(same) - min(same) <= 1
+        evened += same != full
+    assert evened
+    first, second = a.run(x), b.run(x)
+    np.testing.assert_array_equal(first.outputs, second.outputs)
+    assert second.latency_per_inference <= first.latency_per_inference
+
+
 def test_packed_cores_keep_every_limit():
     net, _ = image_network()
     found = populations(net)
