@@ -45,6 +45,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
         units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
+        writes=execution.writes, writing=execution.writing,
     )  # fmt: skip
     return Result(
         network_name=network.name,
