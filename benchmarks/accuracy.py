@@ -59,6 +59,18 @@ def rows(n_images: int, n_chips: int):
                 result.accuracy,
                 f"{result.n_units} cores; {len(result.warnings)} warnings",
             )
+    yield from truenorth_rows(x, y, n_chips)
+
+
+def truenorth_rows(x, y, n_chips: int):
+    """The same of the network that was trained for TrueNorth; each chip draws its synapses."""
+    network = ne.datasets.mnist_truenorth_network()
+    for copies in (1, 4, 16):
+        trials = max(2, n_chips // copies)
+        result = ne.run(network, replace(ne.chips.TRUENORTH, copies=copies), x, labels=y, trials=trials)
+        worst, best = 100 * min(result.scores.by_trial), 100 * max(result.scores.by_trial)
+        note = f"its own network; {result.n_units} cores; {trials} chips: {worst:.2f} to {best:.2f}"
+        yield f"TRUENORTH, copies {copies}", result.accuracy, note
 
 
 def main():

@@ -62,7 +62,7 @@ def _float_against_integer(results) -> Iterator[Unfair]:
 def _unmatched_precision(results) -> Iterator[Unfair]:
     dense = [r for r in results if r.form.kind == "quantized"]
     for steps in sorted({r.form.steps for r in results if r.form.kind == "spiking"}):
-        spiking = [r for r in results if r.form.steps == steps]
+        spiking = [r for r in results if r.form.steps == steps and r.form.kind == "spiking"]
         bits = spiking[0].form.matched_bits
         wider = [r for r in dense if r.form.activation_bits > max(2, bits)]
         if dense and len(wider) == len(dense):
@@ -105,7 +105,7 @@ def _dense_first_layer(results) -> Iterator[Unfair]:
 
 def _no_static(results) -> Iterator[Unfair]:
     whole = [r for r in results if r.energy.static > 0 or any(line.cost.kind == "average" for line in r.energy.lines)]
-    rest = [r for r in results if r not in whole]
+    rest = [r for r in results if r not in whole and not r.energy.unknown]
     if whole and rest:
         text = "no static power is priced; the others carry theirs. Add it, or compare Energy.dynamic of all"
         yield Unfair("dynamic against total power", _names(rest), text)
@@ -208,7 +208,7 @@ def break_even(spiking: Result, other: Result) -> BreakEven:
     for value in (spiking, other):
         if not isinstance(value, Result):
             raise ArgumentTypeError(f"break_even: got {type(value).__name__}; give two Results")
-    if spiking.form.kind != "spiking":
+    if spiking.form.kind not in ("spiking", "graded"):
         raise InputError(f"break_even: '{spiking.network_name}' is no spiking network; give the spiking result first")
     if spiking.data_hash != other.data_hash:
         raise InputError("break_even: the results are of other inputs or labels; run both on the same")

@@ -67,6 +67,67 @@ def energy_accuracy(results) -> Figure:
     return figure
 
 
+def pareto(results) -> Figure:
+    """Energy of an inference against accuracy, a panel for each chip, with the results that no other beats in both.
+
+    Energy starts at zero. The line joins the front of the chip: results for which no other of that chip has at least
+    their accuracy for less energy, or more accuracy for the same. They are numbered, with the names of the networks in
+    the corner; bars are 95 % intervals over images.
+
+    Parameters
+    ----------
+    results : list of Result, or a Comparison
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not results, or results without accuracy.
+    """
+    results = _checked(results)
+    chips = list(dict.fromkeys(r.chip_name for r in results))
+    figure = _figure(1.2 + 2.4 * len(chips), 4.0)
+    panels = figure.subplots(1, len(chips), sharey=True, squeeze=False)[0]
+    for axes, chip, colour in zip(panels, chips, _colours(len(chips)), strict=True):
+        _front_of(axes, [r for r in results if r.chip_name == chip], colour)
+        axes.set_title(chip, fontsize=10, color=colour)
+    panels[0].set_ylabel("accuracy (%)")
+    figure.supxlabel("energy of an inference (J)", fontsize=10)
+    return figure
+
+
+def front(results) -> tuple[Result, ...]:
+    """The results that no other beats in energy and accuracy, by rising energy; among equals the first."""
+    results, best = _checked(results), []
+    if any(r.accuracy is None for r in results):
+        raise InputError("front: a result has no accuracy; run with labels=")
+    for result in sorted(results, key=lambda r: (r.energy_per_inference, -r.accuracy)):
+        if not best or result.accuracy > best[-1].accuracy:
+            best.append(result)
+    return tuple(best)
+
+
+def _front_of(axes, results, colour: str):
+    """One panel of `pareto`."""
+    best = front(results)
+    axes.plot([r.energy_per_inference for r in results], [100 * r.accuracy for r in results], "o", color="0.7", ms=4)
+    middle = np.array([100 * r.accuracy for r in best])
+    interval = 100 * np.array([r.accuracy_interval for r in best]).T
+    axes.errorbar(
+        [r.energy_per_inference for r in best], middle, yerr=np.maximum(0, np.abs(interval - middle)), fmt="o-",
+        color=colour, ms=6, lw=1.2, elinewidth=0.6, capsize=2,
+    )  # fmt: skip
+    for number, r in enumerate(best, 1):
+        point = (r.energy_per_inference, 100 * r.accuracy)
+        axes.annotate(str(number), point, (6, -10), textcoords="offset points", fontsize=7, color=colour)
+    names = "\n".join(f"{number}: {r.network_name}" for number, r in enumerate(best, 1))
+    axes.text(0.04, 0.03, names, transform=axes.transAxes, fontsize=7, color=colour, va="bottom")
+    axes.grid(alpha=0.3)
+    # From zero, so that a saving looks as large as it is.
+    axes.set_xlim(0, 1.15 * max(r.energy_per_inference for r in results))
+    axes.ticklabel_format(axis="x", scilimits=(0, 0))
+    axes.tick_params(labelsize=8)
+
+
 def energy_parts(result: Result) -> Figure:
     """Energy of one result by layer and part, in joules an inference."""
     _checked([result])
@@ -284,6 +345,51 @@ def tiles(placement) -> Figure:
     handles = [Patch(color=colours[name], label=f"{name} ({_count(sites, name)})") for name in layers]
     axes.legend(handles=handles, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), ncols=names)
     axes.set_title(f"{placement.network.name} on {placement.chip.name}: {len(sites)} units", fontsize=10)
+    return figure
+
+
+def cores(placement) -> Figure:
+    """Floor plan of the cores in use on a mesh, one colour a layer, the fuller the darker.
+
+    Left: the whole machine, chips outlined. Right: the part in use, the cores of the first copy in black frames.
+
+    Parameters
+    ----------
+    placement : Placement on TRUENORTH or LOIHI, or a chip like them
+
+    Raises
+    ------
+    ArgumentTypeError, InputError
+        Not a Placement, or a chip without a mesh.
+    """
+    if not hasattr(placement, "sites"):
+        raise ArgumentTypeError(f"plot.cores: got {type(placement).__name__}; give a Placement")
+    places, extent, chip = _floor_plan(placement)
+    layers = list(dict.fromkeys(site.layer for site in placement.sites))
+    colours = dict(zip(layers, _colours(len(layers)), strict=True))
+    figure = _figure(10.5, 4.9)
+    left, right = figure.subplots(1, 2)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    for axes in (left, right):
+        for site, (x, y) in zip(placement.sites, places, strict=True):
+            shade = 0.35 + 0.65 * site.utilisation
+            axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colours[site.layer], alpha=shade, lw=0))
+        axes.set(aspect="equal", xlabel="east")
+    for corner in np.ndindex(*(-(-n // side) for n, side in zip(extent, chip, strict=True))):
+        at = [n * side for n, side in zip(corner, chip, strict=True)]
+        left.add_patch(Rectangle(at, *chip, fill=False, edgecolor="0.4", lw=1))
+    left.add_patch(Rectangle(low, *(high - low), fill=False, edgecolor="black", lw=0.8, ls=":"))
+    left.set(xlim=(-1, extent[0] + 1), ylim=(-1, extent[1] + 1), ylabel="north")
+    for site, (x, y) in zip(placement.sites, places, strict=True):
+        first = site.details.get("copy", 0) == 0
+        edge = {"edgecolor": "black", "zorder": 3} if first else {"edgecolor": "white"}
+        right.add_patch(Rectangle((x, y), 1, 1, fill=False, lw=0.5, **edge))
+    right.set(xlim=(low[0] - 0.3, high[0] + 0.3), ylim=(low[1] - 0.3, high[1] + 0.3))
+    left.set_title(f"{len(places):,} of {extent[0] * extent[1]:,} cores", fontsize=9)
+    right.set_title(f"the part in use, mean utilisation {placement.utilisation:.0%}", fontsize=9)
+    handles = [Patch(color=colours[name], label=f"{name} ({_count(placement.sites, name)})") for name in layers]
+    figure.legend(handles=handles, fontsize=8, frameon=False, loc="outside lower center", ncols=min(5, len(layers)))
+    figure.suptitle(f"{placement.network.name} on {placement.chip.name}", fontsize=10)
     return figure
 
 
@@ -586,6 +692,21 @@ def _error_row(axes, place: int, case):
     axes.plot(min(error, 100.0), place, marker="o" if case.held else "X", color=colour, ms=5)
     if error > 100:
         axes.annotate(f"{error:+.0f} %", (95, place), ha="right", va="center", fontsize=6)
+
+
+def _floor_plan(placement) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
+    """Lower left corners of the cores (N, 2), the size of the machine and that of a chip, in cores."""
+    details = [site.details for site in placement.sites]
+    if all("x" in found and "y" in found for found in details):  # TrueNorth: chips of 64 x 64 cores side by side
+        return np.array([(found["x"], found["y"]) for found in details]), (64 * placement.chip.chips, 64), (64, 64)
+    if not all("tile" in found for found in details):
+        raise InputError(f"plot.cores: {placement.chip.name} has no mesh of cores; use plot.tiles")
+    each = placement.chip.cores_per_tile
+    side = int(np.ceil(np.sqrt(each)))
+    tile = np.array([[int(n) for n in found["tile"].split(",")] for found in details])
+    within = np.array([site.unit % each for site in placement.sites])
+    extent = tuple(side * n for n in placement.chip.mesh)
+    return tile * side + np.stack([within % side, within // side], axis=1), extent, extent
 
 
 def _figure(wide: float, high: float) -> Figure:

@@ -52,9 +52,9 @@ def _student(values: np.ndarray) -> tuple[float, float] | None:
 class Form:
     """In what form a network computed, for comparisons that should be fair.
 
-    kind: "float", "quantized" or "spiking". weight_bits, activation_bits: the widest weights, and the widest values
-    that weighted layers read, but for the first; None in floating point, a spiking network has no activation
-    bits. steps: presentation time of a spiking network. macs: multiply-accumulates
+    kind: "float", "quantized", "spiking", or "graded" where spikes carry integers. weight_bits, activation_bits: the
+    widest weights, and the widest values that weighted layers read, but for the first; None in floating point, and
+    where spikes in time stand for values. steps: presentation time of a spiking network. macs: multiply-accumulates
     of one inference of the dense network, zeros included; for a spiking one those of one step, all inputs spiking.
     """
 

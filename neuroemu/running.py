@@ -11,6 +11,7 @@ from ._sites import utilisation
 from .chip import Chip, Execution, silent
 from .energy import price
 from .errors import ArgumentTypeError, InputError
+from .network.graded import Delta, Programmed
 from .network.graph import INPUT, Network
 from .result import Form, Result, Scores
 from .versions import versions
@@ -44,6 +45,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
         units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
+        writes=execution.writes, writing=execution.writing,
     )  # fmt: skip
     return Result(
         network_name=network.name,
@@ -73,14 +75,16 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
 
 def form_of(network: Network) -> Form:
     """Kind, bits, steps and multiply-accumulates of a network."""
+    graded = any(isinstance(layer, Delta | Programmed) for layer in network.layers)
     kind = "spiking" if network.spiking else "quantized" if network.quantized else "float"
     grids = [layer.weight_grid for layer in network.weighted if layer.weight_grid is not None]
     read = [[name for name in layer.inputs if name in network.grids] for layer in network.weighted]
     between = [name for names in (read[1:] or read) for name in names]
+    coded = kind == "quantized" or (graded and bool(between))
     return Form(
-        kind=kind,
+        kind="graded" if graded else kind,
         weight_bits=max((grid.bits for grid in grids), default=None),
-        activation_bits=max(network.grids[name].bits for name in between) if kind == "quantized" else None,
+        activation_bits=max(network.grids[name].bits for name in between) if coded else None,
         steps=network.steps,
         macs=sum(layer.weight[0].size * int(np.prod(network.shapes[layer.name])) for layer in network.weighted),
     )

@@ -22,7 +22,8 @@ ALLOWED = {
     "_counts": BASE,
     "_sites": {"_counts"},
     "_prices": BASE | {"_counts"},
-    "energy": BASE | {"_counts", "_prices"},
+    "writing": BASE,
+    "energy": BASE | {"_counts", "_prices", "writing"},
     "network": BASE,
     "transform": BASE | {"network"},
     "devices": BASE,
@@ -44,8 +45,7 @@ ALLOWED = {
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
     "ageing": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
-    "conversion": BASE | {"network", "transform", "spiking", "conversion_layers", "_counts"},
-    "conversion_layers": BASE | {"network", "transform", "spiking"},
+    "conversion": BASE | {"network", "transform", "spiking", "_counts"},
     "plot": {"errors", "_files", "result", "sweeps"},
 }
 

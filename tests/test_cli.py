@@ -29,8 +29,8 @@ def test_whole_run_writes_its_files(tmp_path, capsys):
     assert "HERMES" in told.out and "LOIHI" in told.out and "A100" in told.out
     assert "done" in told.err
     rows = read_csv(files["csv"])
-    assert len(rows) == 5 and {row["seed"] for row in rows} == {"3"} and {row["images"] for row in rows} == {"40"}
-    assert len(json.loads(files["json"].read_text())) == 5
+    assert len(rows) == 6 and {row["seed"] for row in rows} == {"3"} and {row["images"] for row in rows} == {"40"}
+    assert len(json.loads(files["json"].read_text())) == 6
     assert files["png"].read_bytes()[:4] == b"\x89PNG"
 
 
@@ -127,7 +127,7 @@ def test_a_chip_that_cannot_run_the_network_is_named(tmp_path, capsys):
     code = main(["--model", str(tmp_path / "net.npz"), "--data", str(tmp_path / "data.npz"), "--chips", "loihi,tpu_v1"])
     told = capsys.readouterr()
     assert code == 1 and "TPU v1" in told.out
-    assert "LOIHI: to_spiking: MaxPool2d 'pool' has no spiking form here" in told.err
+    assert "LOIHI: to_spiking: MaxPool2d 'pool'" in told.err
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 truncated", b"\x80\x04pickle"])
@@ -141,3 +141,25 @@ def test_pickled_data_is_refused(tmp_path, capsys):
     np.savez(tmp_path / "data.npz", x=np.array([{"a": 1}], dtype=object))
     assert main(["--data", str(tmp_path / "data.npz")]) == 2
     assert "not a readable .npz" in capsys.readouterr().err
+
+
+def test_truenorth_takes_the_network_trained_for_it_or_makes_one(tmp_path, capsys):
+    net = sequential([Dense(name="fc", weight=np.random.default_rng(0).normal(0, 1, (3, 8)))], input_shape=(8,))
+    save(net, tmp_path / "net.npz")
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(1).uniform(0, 1, (50, 8)))
+    assert main(["--images", "3", "--chips", "truenorth"]) == 0
+    assert "mnist_truenorth" in capsys.readouterr().out
+    assert (
+        main(["--model", str(tmp_path / "net.npz"), "--data", str(tmp_path / "data.npz"), "--chips", "truenorth"]) == 0
+    )
+    assert "(32 ticks, 4 bits)" in capsys.readouterr().out
+
+
+def test_a_chip_without_prices_is_left_out_of_the_picture(tmp_path, capsys):
+    picture, table = tmp_path / "out.png", tmp_path / "out.csv"
+    code = main(["--chips", "LOIHI2,TPU_V1", "--images", "10", "--plot", str(picture), "--csv", str(table)])
+    assert code == 0 and picture.read_bytes()[:4] == b"\x89PNG"
+    rows = read_csv(table)
+    assert [row["energy_per_inference_J"] == "" for row in rows] == [True, False]
+    assert rows[0]["accuracy"] == rows[1]["accuracy"] and "sigma-delta" in rows[0]["network"]
+    assert "unknown" in capsys.readouterr().out

@@ -7,10 +7,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import chips, conversion_report, plot, quantize, run, run_float, run_integer, to_spiking
-from neuroemu.conversion_layers import even_spikes, signal
-from neuroemu.errors import ArgumentTypeError, InputError
-from neuroemu.network import Add, AveragePool2d, Concat, Conv2d, Dense, Flatten, Network, relu, sequential
+from neuroemu import OrPooling, chips, conversion_report, plot, quantize, run, run_float, run_integer, to_spiking
+from neuroemu.conversion.tally import even_spikes, signal
+from neuroemu.errors import ArgumentTypeError, InputError, UnsupportedError
+from neuroemu.network import (
+    Add,
+    AveragePool2d,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    MaxPool2d,
+    Network,
+    Scale,
+    relu,
+    sequential,
+)
 from neuroemu.spiking import LOIHI1
 from neuroemu.transform.stages import decoded
 
@@ -40,7 +52,8 @@ def graph():
         return Conv2d(name=name, inputs=(source,), weight=weight, bias=random.normal(0, 0.1, outputs), padding=1)
 
     layers = (
-        conv("a", "input", 4, 2),
+        Scale(name="brighter", scale=2.5),
+        conv("a", "brighter", 4, 2),
         relu(name="ra"),
         conv("b", "ra", 4, 4),
         Add(name="sum", inputs=("b", "ra")),
@@ -143,6 +156,35 @@ def test_layers_of_a_graph():
     assert sum(report.column("spikes")) == pytest.approx(sum(counted.values()))
     mean = by_name(report)["mean"]
     assert mean.rounding < 1e-6  # all weights of an average are alike
+
+
+@pytest.mark.parametrize("coding", ["direct", "first_spike"])
+def test_max_pooling_by_a_rule(coding):
+    """With first spikes the first of a window is that of its largest value: only the value of a spike is fitted."""
+    random = np.random.default_rng(5)
+    net = sequential(
+        [
+            Conv2d(name="a", weight=random.normal(0.1, 0.3, (4, 1, 3, 3)), padding=1),
+            relu(name="ra"),
+            MaxPool2d(name="pool", size=2),
+            Flatten(name="f"),
+            Dense(name="out", weight=random.normal(0, 0.3, (4, 36))),
+        ],
+        input_shape=(1, 6, 6),
+    )
+    x = inputs((1, 6, 6), 30)
+    spiking = to_spiking(net, steps=64, samples=x, coding=coding, max_pooling=OrPooling())
+    report = conversion_report(net, spiking, LOIHI1, x, max_pooling=OrPooling())
+    found = by_name(report)
+    pool = found["pool"]
+    assert pool.rounding == 0 and np.isnan(pool.predicted_steps) and " -  " in str(report)
+    assert found["out"].steps < 2e-3
+    if coding == "first_spike":  # its biases are corrected, which counts as rounding
+        assert found["out"].rounding > 0.02
+        assert pool.steps < 1.5 * abs(1 - pool.unit / found["ra"].unit)
+    assert pool.error <= pool.inherited + pool.steps
+    with pytest.raises(UnsupportedError, match="give max_pooling"):
+        conversion_report(net, spiking, LOIHI1, x)
 
 
 def test_shares_are_counted():

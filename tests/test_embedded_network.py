@@ -1,9 +1,21 @@
 """The embedded network on the whole MNIST test set. Everything is calibrated on training images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from neuroemu import chips, datasets, quantize, run, run_float, run_integer, to_spiking
+from neuroemu import (
+    calibrate_stop,
+    chips,
+    conversion_report,
+    datasets,
+    quantize,
+    run,
+    run_float,
+    run_integer,
+    to_spiking,
+)
 from neuroemu.crossbar import (
     ColumnAffine,
     ideal,
@@ -69,3 +81,37 @@ def test_loihi_at_32_steps(eight, reference, images, reset, loss):
     result = run(spiking, chips.LOIHI, x, labels=y)
     assert result.accuracy >= accuracy(reference, y) - loss
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize("reset, steps, most", [("subtract", 32, 0.3), ("zero", 64, 0.5)])
+def test_images_that_stop_when_sure_save_energy_and_time(eight, images, reset, steps, most):
+    x, y = (part[:500] for part in images)
+    spiking = to_spiking(eight, steps=steps, samples=eight.samples, reset=reset)
+    rule = calibrate_stop(spiking, chips.LOIHI, agreement=0.999)
+    whole = run(spiking, chips.LOIHI, x, labels=y)
+    early = run(spiking, replace(chips.LOIHI, stop=rule), x, labels=y)
+    assert early.accuracy >= whole.accuracy - 0.012
+    assert early.energy_per_inference < most * whole.energy_per_inference
+    assert early.latency_per_inference < most * whole.latency_per_inference
+    assert early.traces["mean steps"] < most * steps
+
+
+def test_the_conversion_is_told_apart(eight, images):
+    """Weights and biases in 8 bits cost little; finite steps cost what even input predicts, and uneven input more."""
+    spiking = to_spiking(eight, steps=32, samples=eight.samples, reset="subtract")
+    report = conversion_report(eight, spiking, chips.LOIHI, images[0][:100], labels=images[1][:100])
+    first, *hidden, last = report.layers
+    assert first.steps == pytest.approx(first.predicted_steps, rel=1e-6)
+    assert (report.column("rounding") < 0.01).all() and last.steps < 1e-6
+    assert hidden[0].steps == pytest.approx(hidden[0].predicted_steps, rel=0.1)
+    assert all(layer.steps > 0.9 * layer.predicted_steps for layer in hidden)
+    assert report.accuracy["spiking"] >= report.accuracy["integer"] - 0.02
+
+
+def test_truenorth_with_one_copy_and_with_four(images):
+    x, y = images
+    network = datasets.mnist_truenorth_network()
+    one, four = (run(network, replace(chips.TRUENORTH, copies=k), x, labels=y, trials=2) for k in (1, 4))
+    assert min(one.scores.by_trial) >= 0.95 and one.n_units == 30
+    assert four.accuracy > one.accuracy and four.n_units == 120
+    assert one.warnings == ()

@@ -369,3 +369,18 @@ def test_page_of_numbers_is_current():
     page = runpy.run_path(str(docs / "make_numbers.py"))["text"]()
     assert page == (docs / "numbers.md").read_text(encoding="utf-8"), "run python docs/make_numbers.py"
     assert "| `synaptic_op` | 23.6 pJ | marginal | spice |" in page and "| `core_read_1phase` | 13.43 nJ |" in page
+
+
+def test_a_table_may_say_that_no_price_is_public():
+    counts = Counts.from_pairs([("a", "seen", 3), ("a", "dark", 2)])
+    table = CostTable(costs=(marginal("seen", 1.0), static(2.0)), unpriced="nobody measured it")
+    energy = price(counts, table, seconds=1.0, inferences=2, units={"chip": 1})
+    assert energy.missing == (("a", "dark", 2),) and energy.unknown == "nobody measured it"
+    figures = (energy.total, energy.dynamic, energy.static, energy.per_inference, energy.low, energy.high)
+    assert np.isnan([*figures, *energy.spread()]).all()
+    assert "unknown: nobody measured it" in energy.table() and energy.report() == "unknown: nobody measured it"
+    known = price(counts, replace(table, free={"dark": "test"}), seconds=1.0, inferences=2, units={"chip": 1})
+    assert (known.total, known.unknown) == (5.0, "")
+    assert pickle.loads(pickle.dumps(table)) == table != replace(table, unpriced="")
+    with pytest.raises(PriceError, match="'dark' \\(2 events\\) has no price"):
+        price(counts, replace(table, unpriced=""), seconds=1.0, inferences=2, units={"chip": 1})

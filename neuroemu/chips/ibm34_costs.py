@@ -19,6 +19,7 @@ IBM34_COSTS = CostTable(
         "digital_accumulate": "not published: sums over row tiles were made beside the chip",
         "neuron_update": "not published: digital neurons are no part of the chip",
         "activation_op": "not published: activation functions were computed beside the chip",
+        "cell_write": "not published",
     },
-    excludes=("activation functions, pooling and sums over row tiles", "programming the cells", "host and board"),
+    excludes=("activation functions, pooling and sums over row tiles", "host and board"),
 )  # fmt: skip

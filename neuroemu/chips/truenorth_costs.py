@@ -20,7 +20,8 @@ from ..energy import Cost, CostTable
 from ..kernels.truenorth_reference import COUNT_NAMES
 
 SOURCE = "Merolla 2014, doi:10.1126/science.1254642; Akopyan 2015, doi:10.1109/TCAD.2015.2474396"
-NEURONS = 4096 * 256
+CORES = 4096
+NEURONS = CORES * 256
 VOLTAGE = 0.8  # of the fit
 TICK = 1e-3  # seconds [1]
 PRICED = "synaptic_events"
@@ -101,6 +102,10 @@ def costs_at(voltage: float = VOLTAGE) -> CostTable:
             Cost(
                 event="static", value=rest, kind="static", part="chip", scope="chip", note=f"fit at 0 Hz{law}",
                 **fields,
+            ),
+            Cost(
+                event="static", value=rest / CORES, kind="static", part="chip", scope="core",
+                note=f"the chip's share{law}", **fields,
             ),
         ),
         free={name: INSIDE for name in COUNT_NAMES if name not in (PRICED, *NOT_INSIDE)} | NOT_INSIDE,

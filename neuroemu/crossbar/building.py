@@ -21,6 +21,7 @@ from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
 from .wired import wired_weights
+from .writes import writes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,7 @@ def engine_from(
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
     layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    writes = 0 if chip.writing is None else writes_of(programmed, layout, top, chip.device, chip.mapping)
     if chip.mapping.in_turn:
         layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
@@ -120,7 +122,7 @@ def engine_from(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
         arrays=arrays, known=_known(layout, tiles, shape), conduction=conduction, drivers=drivers, wired=wired,
-        wire_loss=loss, part=_part(
+        wire_loss=loss, writes=writes, part=_part(
             weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
         ),
     )  # fmt: skip
@@ -214,7 +216,7 @@ def _known(layout: Layout, tiles, shape) -> np.ndarray | None:
         return None
     there = np.zeros(shape)
     for tile in tiles:
-        there[tile.row_tile, tile.columns] = layout.zero[tile.columns]
+        there[tile.row_tile, tile.columns] = layout.zero[tile.columns] * layout.gain(tile.row_tile, tile.columns)
     return layout.outputs(there)
 
 

@@ -49,6 +49,8 @@ class Layout:
     zero : (C,) float64 or None
         What a column of zero weights adds up per drive step, where the digital side subtracts it: it knows the drive
         steps exactly. None where nothing is subtracted.
+    gains : (T, C) float32 or None
+        Whole number by which the digital side multiplies the sum of row tile t and column c; None: 1.
     """
 
     levels: np.ndarray
@@ -60,6 +62,11 @@ class Layout:
     rows_per_tile: int = 0
     order: np.ndarray | None = None
     zero: np.ndarray | None = None
+    gains: np.ndarray | None = None
+
+    def gain(self, row_tile: int, columns: slice) -> np.ndarray | float:
+        """Gains of the columns of one row tile."""
+        return 1.0 if self.gains is None else self.gains[row_tile, columns]
 
     def driven(self, x: np.ndarray) -> np.ndarray:
         """Row inputs (..., R) of a layer's inputs (..., K)."""

@@ -95,7 +95,8 @@ class _LeastSquares(Compensation):
             read = _read_one_row_tile(engine, aged.weights, rows, row_tile, aged.samples.x[:, rows])
             exact = aged.samples.steps[:, rows] @ engine.layout.levels[rows].astype(np.float64)
             for tile in (held.tile for held in aged.tiles if held.tile.row_tile == row_tile):
-                gain, offset = self.fit(read[:, tile.columns], exact[:, tile.columns])
+                wanted = exact[:, tile.columns] * engine.layout.gain(row_tile, tile.columns)
+                gain, offset = self.fit(read[:, tile.columns], wanted)
                 back[row_tile, tile.columns] *= gain
                 shift[tile.columns] += offset
         return replace(tables, back=back, shift=shift)

@@ -6,6 +6,7 @@ from .._counts import si
 from ..energy import Counts
 from ..network import layers as L
 from .converters import Adc
+from .writes import EVENT as CELL_WRITE
 
 
 def counts_of(chip, network, engines, sites, images: int) -> Counts:
@@ -31,6 +32,11 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         if not isinstance(layer, L.Flatten | L.Reshape | L.Transpose):
             pairs.append((layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * images))
     return Counts.from_pairs(pairs)
+
+
+def writes_in(engines) -> Counts:
+    """Writes of one programming of the chip, by layer."""
+    return Counts.from_pairs((name, CELL_WRITE, engine.writes) for name, engine in engines.items())
 
 
 def seconds_of_read(chip, sites) -> float:

@@ -76,6 +76,7 @@ class LayerEngine:
     conduction: PowerSeries | None = None  # of cells that are not ohmic
     wired: Wired | None = None  # where each read is a circuit of its own
     wire_loss: float = 0.0  # share of the column currents that wires take away
+    writes: int = 0  # of cells, in programming the layer once
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:

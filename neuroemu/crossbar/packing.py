@@ -14,12 +14,16 @@ import numpy as np
 
 from ..network import layers as L
 from .cells import Layout, even_share
+from .group_gains import rows_of_groups, with_group_gains
 from .mapping import groups_of, largest_code, matrix_of
 
 
 def layout_of(chip, layer: L.Weighted) -> Layout:
     """The physical rows and columns of `layer` on `chip`."""
     codes, groups = matrix_of(layer), groups_of(layer)
+    if layer.in_groups:
+        high = rows_of_groups(layer, chip.rows, who=chip.name)
+        return with_group_gains(_dealt(_laid_out(chip, layer, codes), high, chip, layer), layer, who=chip.name)
     if groups > 1 and len(codes) > chip.rows and layer.name not in chip.row_order.named:
         return _by_groups(chip, layer, codes, groups)
     rows = _rows_with_weights(chip, codes)

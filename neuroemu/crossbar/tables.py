@@ -54,7 +54,7 @@ def tables_of(layout: Layout, tiles, shape, samples, adc: ColumnConverter, *, on
     step = pedestal = None
     back = np.zeros(shape, np.float32)
     for tile in tiles:
-        back[tile.row_tile, tile.columns] = 1.0
+        back[tile.row_tile, tile.columns] = layout.gain(tile.row_tile, tile.columns)
     if isinstance(adc, Adc):
         levels = 2 * adc.limit if one_signed else adc.limit
         step = np.ones(shape, np.float32)

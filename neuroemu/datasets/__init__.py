@@ -21,6 +21,8 @@ from .aedat import read_aedat
 from .event_files import read_event_table, read_events, read_nmnist
 from .events import Events, save_events, to_trains
 from .prophesee import read_prophesee
+from .shd import read_shd
+from .truenorth import mnist_truenorth_network
 from .shd import read_shd, save_shd
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "mnist_network",
     "mnist_test",
     "mnist_train",
+    "mnist_truenorth_network",
     "read_aedat",
     "read_event_table",
     "read_events",

@@ -45,8 +45,7 @@ def products(network: Network) -> tuple[Product, ...]:
         outputs, fan_in = layer.weight.shape[0], prod(layer.weight.shape[1:])
         positions = prod(network.shapes[layer.name]) // outputs
         biases = 0 if layer.bias is None else layer.bias.size
-        grid = layer.weight_grid
-        factors = 0 if grid is None or grid.factors is None else grid.factors.size
+        factors = layer.weight_grid.factors.size if layer.in_groups else 0
         sizes = (groups, fan_in, outputs // groups, positions, layer.weight.size, biases, factors)
         found.append(Product(layer.name, *sizes))
     return tuple(found)

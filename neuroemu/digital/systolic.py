@@ -108,7 +108,7 @@ class SystolicArray(Chip):
                 f"{self.name}: network '{network.name}' is float, the array multiplies integers; quantize it"
             )
         for layer in network.weighted:
-            if layer.weight_grid.factors is not None:
+            if layer.in_groups:
                 raise PlacementError(
                     f"{self.name}: layer '{layer.name}' has a weight step for each group of {layer.weight_grid.group} "
                     "inputs, and the array adds sums up unscaled; use quantize(..., groups=None)"

@@ -33,9 +33,10 @@ class Delta(Layer):
 class Programmed(Layer):
     """Neurons that run a program on the integers that arrive in each step.
 
-    What it reads has the shape of the neurons, or `program.ports` times as many channels: one block for each port.
-    What it writes are the payloads of its messages. The last one of a network sends nothing: what its program reads
-    out after the last step, times `scale` (a number, or one for each neuron), is the output.
+    What it reads has the shape of the neurons, or `program.PORTS` times as many channels: one block for each port. A
+    weighted layer in front of it adds its bias in every step. What it writes are the payloads of its messages. The last
+    one of a network sends nothing: what its program reads out after the last step, times `scale` (a number, or one for
+    each neuron), is the output.
     """
 
     program: NeuronProgram

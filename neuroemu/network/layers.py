@@ -45,6 +45,11 @@ class Weighted(Layer):
     weight_grid: Grid | None = None
 
     @property
+    def in_groups(self) -> bool:
+        """Whether groups of inputs have weight steps of their own."""
+        return self.weight_grid is not None and self.weight_grid.factors is not None
+
+    @property
     def weight_steps(self) -> np.ndarray:
         """Weights in steps of the accumulator, int32: codes, times the factors of their groups if there are any."""
         return self.weight.astype(np.int32) * self.weight_grid.multiples(self.weight.shape)
@@ -280,11 +285,13 @@ class Encode(Layer):
     threshold: int | None = None  # likewise; potential units of 1/64 input code, a multiple of 64; unused by "poisson"
     initial_voltage: int = 0
     reset: str = "zero"
+    refractory: int = 1  # smallest distance of two spikes in steps
 
     def __post_init__(self):
         who = f"Encode '{self.name}'"
         _checks.choice(self.coding, CODINGS, who=who, name="coding")
         _checks.choice(self.reset, RESETS, who=who, name="reset")
+        _checks.integer(self.refractory, who=who, name="refractory", low=1, high=64)
         if self.coding == "spikes":
             object.__setattr__(self, "code_max", 1 if self.code_max is None else self.code_max)
             object.__setattr__(self, "threshold", POTENTIAL_UNIT if self.threshold is None else self.threshold)

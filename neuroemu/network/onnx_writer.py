@@ -121,6 +121,11 @@ class _Graph:
             names = [self.constant(f"{layer.name}/weight", weight)]
             return names if bias is None else [*names, self.constant(f"{layer.name}/bias", bias)]
         grid: Grid = layer.weight_grid
+        if grid.factors is not None:
+            raise UnsupportedError(
+                f"write_onnx: {type(layer).__name__} '{layer.name}': a weight step for each group of {grid.group} "
+                "inputs is not written; use quantize(..., groups=None)"
+            )
         if grid.axis not in (None, 0):
             raise UnsupportedError(
                 f"write_onnx: {type(layer).__name__} '{layer.name}': weights step along axis {grid.axis}; use one step "

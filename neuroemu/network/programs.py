@@ -28,6 +28,19 @@ class NeuronProgram(ABC):
     A subclass is a frozen dataclass whose fields are its registers. It states in `WORDS` how many 32-bit words of state
     a neuron keeps, and in `PORTS` how many separate sums it receives. Its arithmetic is in int64, so that nothing wraps
     unseen; where a chip's registers are narrower, the program says what they do.
+
+    Examples
+    --------
+    Neurons that send what arrives, with half of what arrived before::
+
+        @dataclass(frozen=True, eq=False, kw_only=True)
+        class Echo(NeuronProgram):
+            def start(self, shape):
+                return zeros(shape, "v")
+
+            def step(self, state, drive, t):
+                v = drive + (state["v"] >> 1)
+                return {"v": v}, v
     """
 
     WORDS: ClassVar[int] = 1
@@ -43,6 +56,8 @@ class NeuronProgram(ABC):
 
     def read(self, state: State) -> np.ndarray:
         """What a read-out neuron shows after the last step; the state "v" unless a program says otherwise."""
+        if "v" not in state:
+            raise InputError(f"{type(self).__name__}: its state has no 'v' to read out; define read(state)")
         return state["v"]
 
 
@@ -155,7 +170,8 @@ class SigmaDelta(NeuronProgram):
 
     References
     ----------
-    lava-nc 0.10, lava/proc/sdn (BSD-3): its two fixed-point models, "Corrected" being the one that keeps remainders.
+    lava-nc 0.10, lava/proc/sdn (BSD-3): its fixed-point model, which does not keep remainders. Later sources of lava
+    hold a second one, which does.
     """
 
     WORDS: ClassVar[int] = 2  # sigma and sent; the bias is a constant

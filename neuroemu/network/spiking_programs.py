@@ -14,7 +14,7 @@ from ..kernels.events_reference import decay
 from .programs import PAYLOAD_MAX, NeuronProgram, whole, zeros
 
 UNITY = 4096  # of decays and rotations
-STATE_MAX = 2**23 - 1  # of a 24-bit register
+STATE_MAX = 2**23 - 1  # of a 24-bit register, as lava-nc 0.10 has them
 FEW = 8  # spikes of a burst that are taken one by one
 
 
@@ -163,12 +163,13 @@ class Accumulate(NeuronProgram):
 class ResonateFire(NeuronProgram):
     """Resonate-and-fire neuron: a state that turns and decays in the complex plane, with 24-bit registers.
 
-    real' = tz(cos * real - sin * imag) + (drive_real << 6);  imag' = tz(sin * real + cos * imag) + (drive_imag << 6)
+    real' = tz(cos * real) - tz(sin * imag) + (drive_real << 6)
+    imag' = tz(sin * real) + tz(cos * imag) + (drive_imag << 6)
     spike where real' >= 64 * threshold, imag' >= 0 and imag < 0;  tz(x) = sign(x) * (|x| >> 12); clipped at 2^23 - 1
 
     Parameters
     ----------
-    cosine, sine : int, 1 to 4096
+    cosine, sine : int, -4096 to 4096
         (1 - decay) * cos and sin of 2 pi / period, in 1/4096. Make them with `of`.
     threshold : int, 0 to 2^17 - 1
 
@@ -196,15 +197,11 @@ class ResonateFire(NeuronProgram):
 
     @classmethod
     def of(cls, *, period: float, decay: float, threshold: int) -> "ResonateFire":
-        """Neurons that turn once in `period` steps, at least 4, and lose the share `decay` (0 to 1) in each.
-
-        The registers hold 12 bits and the core adds 1: floor(4095 * (1 - decay) * cos(2 pi / period)) + 1.
-        """
-        period = _checks.real(period, who="ResonateFire", name="period", low=4.0)
-        kept = 4095 * (1 - _checks.real(decay, who="ResonateFire", name="decay", low=0.0, high=1.0))
+        """Neurons that turn once in `period` steps, at least 2, and lose the share `decay` (0 to 1) in each."""
+        period = _checks.real(period, who="ResonateFire", name="period", low=2.0)
+        kept = UNITY * (1 - _checks.real(decay, who="ResonateFire", name="decay", low=0.0, high=1.0))
         turn = 2 * np.pi / period
-        cosine, sine = int(kept * np.cos(turn)) + 1, int(kept * np.sin(turn)) + 1
-        return cls(cosine=cosine, sine=sine, threshold=threshold)
+        return cls(cosine=int(kept * np.cos(turn)), sine=int(kept * np.sin(turn)), threshold=threshold)
 
     def start(self, shape):
         return zeros(shape, "real", "imag")
@@ -213,8 +210,8 @@ class ResonateFire(NeuronProgram):
         real, imag = state["real"], state["imag"]
         arrived = np.asarray(drive, np.int64) << 6
         turned = (
-            _twelve_bits(self.cosine * real - self.sine * imag) + arrived[0],
-            _twelve_bits(self.sine * real + self.cosine * imag) + arrived[1],
+            _twelve_bits(self.cosine * real) - _twelve_bits(self.sine * imag) + arrived[0],
+            _twelve_bits(self.sine * real) + _twelve_bits(self.cosine * imag) + arrived[1],
         )
         new_real, new_imag = (np.clip(part, -STATE_MAX, STATE_MAX) for part in turned)
         spikes = (new_real >= self.threshold << 6) & (new_imag >= 0) & (imag < 0)

@@ -5,7 +5,7 @@ from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, en
 from .boards import Board, board
 from .chip import SpikingChip
 from .compiling import program_inputs, program_of
-from .core_report import CoreReport, core_report, spike_agreement
+from .core_report import CoreLayer, CoreReport, Rounded, core_report, spike_agreement
 from .cores import CoreLimits
 from .discretize import to_integer_core
 from .graded_chip import GradedChip
@@ -17,8 +17,8 @@ from .placers import FewestHops, Placer, RowByRow
 from .program import Compartments, Dendrite, InputAxons, LoihiProgram, Noise, SharedKernel, Synapses
 from .program_placement import ProgramPlacement, place_program
 from .program_run import LoihiRun, run_loihi
-from .ranges import RangeCheck, check_range
-from .shifting import ShiftCheck, check_shift
+from .ranges import LayerRange, RangeCheck, check_range
+from .shifting import LayerShift, ShiftCheck, check_shift
 from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
@@ -36,6 +36,7 @@ __all__ = [
     "Board",
     "Compartments",
     "Convention",
+    "CoreLayer",
     "CoreLimits",
     "CoreReport",
     "Dendrite",
@@ -44,6 +45,8 @@ __all__ = [
     "GradedLimits",
     "GradedRun",
     "InputAxons",
+    "LayerRange",
+    "LayerShift",
     "Links",
     "LoihiCore",
     "LoihiProgram",
@@ -56,6 +59,7 @@ __all__ = [
     "PopulationCounts",
     "ProgramPlacement",
     "RangeCheck",
+    "Rounded",
     "RowByRow",
     "Seconds",
     "SharedKernel",
@@ -67,6 +71,7 @@ __all__ = [
     "Stopped",
     "Synapses",
     "TrueNorthChip",
+    "TrueNorthCore",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
@@ -92,9 +97,13 @@ __all__ = [
 
 
 def __getattr__(name):
-    # Brian2 takes seconds to import, so the class that needs it is made on first use.
+    # Brian2 takes seconds to import, so the classes that need it are made on first use.
     if name == "LoihiCore":
         from .brian import LoihiCore
 
         return LoihiCore
+    if name == "TrueNorthCore":
+        from .brian_truenorth import TrueNorthCore
+
+        return TrueNorthCore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

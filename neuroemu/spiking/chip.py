@@ -159,7 +159,7 @@ class SpikingChip(Chip):
 
     def _stopped(self, found, activity, codes, meter: Meter, threads) -> tuple[np.ndarray, np.ndarray]:
         """Outputs (B, K) of images that stop early, as large as at full presentation, and their steps (B,)."""
-        by_step = outputs_by_step(found, activity, self.convention, threads)
+        by_step = outputs_by_step(found, [happened.spikes for happened in activity], self.convention, threads)
         steps = self.stop.steps(lead(by_step))
         for images, cut in stopped(found, activity, codes, steps, self.convention, threads):
             meter.add(cut, len(images), self.step_times)

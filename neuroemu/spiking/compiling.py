@@ -77,7 +77,7 @@ def _encoders(population: Population) -> Compartments:
     encode: L.Encode = population.neuron
     return Compartments(
         name=population.name, n=population.size, threshold_mantissa=encode.threshold // L.POTENTIAL_UNIT,
-        initial_voltage=encode.initial_voltage, reset=encode.reset,
+        initial_voltage=encode.initial_voltage, reset=encode.reset, refractory=encode.refractory,
     )  # fmt: skip
 
 

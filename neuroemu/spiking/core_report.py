@@ -18,7 +18,7 @@ from ..network.neuron_steps import EULER, Method
 from ..network.stepping import run_spiking
 from .discretize import CODE_MAX, Ideal, ideal_of
 from .populations import populations
-from .probing import as_neurons, as_tensor, checked_spikes, replay
+from .probing import as_neurons, as_tensor, checked_spikes, probed
 from .ranges import convention_of
 from .sections import Section, sections_of
 
@@ -145,12 +145,13 @@ def core_report(
     found, threads = populations(integer), _checks.threads(threads, who=WHO)
     arriving = [as_neurons(x, network.input_shape)]
     arriving += [as_neurons(floats[name], network.shapes[name]) for name in names[:-1]]
-    chain = replay(found, arriving[:1], convention, threads)
-    layers = []
+    layers, chain = [], arriving[0]
     for index, (section, pair) in enumerate(zip(sections, pairs, strict=True)):
-        alone = replay((found[0], *found[1 : index + 2]), arriving[: index + 1], convention, threads)[-1]
+        alone = probed(found[index + 1], [arriving[index]], convention, threads)
+        follows = probed(found[index + 1], [chain], convention, threads) if index else alone
+        chain = follows.spikes
         predicted = _predicted(section, pair, ideal_of(section, dt, method), convention)
-        measured = _measured(floats[section.neuron.name], alone, chain[index], pair[1], network.shapes)
+        measured = _measured(floats[section.neuron.name], alone, follows, pair[1], network.shapes)
         layers.append(CoreLayer(name=section.neuron.name, **predicted, **measured))
     return CoreReport(network.name, convention.name, dt, integer.steps, x.shape[1], tuple(layers))
 

@@ -27,8 +27,8 @@ from ..network.graph import INPUT, Network
 from ..network.grids import Grid
 from ..network.neuron_steps import EULER, Method
 from .arithmetic import LOIHI1, Convention
-from .populations import populations
-from .probing import Probe, as_neurons, checked_spikes, closest_to_limit, replay
+from .populations import Population, populations
+from .probing import as_neurons, checked_spikes, closest_to_limit, parts, probed
 from .sections import WHO, Section, sections_of
 
 CODE_MAX = 127  # largest weight code of either sign
@@ -109,7 +109,7 @@ def to_integer_core(
     spikes = _checked(network, samples, dt, settings)
     sections = sections_of(network)
     layers: list[L.Layer] = [L.Encode(name="encode", coding="spikes")]
-    known = [as_neurons(spikes, network.input_shape)]
+    arriving = as_neurons(spikes, network.input_shape)
     for index, section in enumerate(sections):
         ideal = ideal_of(section, dt, method)
         if not section.neuron.SPIKES and index + 1 < len(sections):
@@ -118,9 +118,8 @@ def to_integer_core(
                 "it; only the last layer may"
             )
         layers += [replace(mover, inputs=()) for mover in section.before]
-        pair, probes = _fitted(network, layers, section, ideal, known, settings)
+        pair, arriving = _fitted(network, layers, section, ideal, arriving, settings)
         layers += pair
-        known.append(probes[-1].spikes)
     return _network(network, layers, len(spikes), name or f"{network.name} (integer)")
 
 
@@ -217,8 +216,8 @@ def _by_channel(values: np.ndarray, what: str) -> np.ndarray:
     return rows[:, 0].astype(np.float64)
 
 
-def _fitted(given, layers, section, ideal, known, settings) -> tuple[list[L.Layer], list[Probe]]:
-    """The weighted layer and its Lif, with the largest shift that leaves room on the samples, and what they did."""
+def _fitted(given, layers, section, ideal, arriving, settings) -> tuple[list[L.Layer], np.ndarray]:
+    """The weighted layer and its Lif, with the largest shift that leaves room on the samples, and their spikes."""
     reasons = {}
     for shift, codes in SIZES:
         try:
@@ -226,17 +225,27 @@ def _fitted(given, layers, section, ideal, known, settings) -> tuple[list[L.Laye
         except _NoRegisterError as reason:
             reasons[shift, codes] = str(reason)
             continue
-        trial = populations(_network(given, [*layers, *pair], known[0].shape[1], given.name))
-        probes = replay(trial, known, settings.convention)
-        share, what = closest_to_limit(trial[-1], probes[-1], settings.convention)
+        trial = populations(_network(given, [*layers, *pair], arriving.shape[1], given.name))[-1]
+        share, what, spikes = _on_samples(trial, arriving, settings.convention)
         if share * ROOM <= 1.0:
-            return list(pair), probes
+            return list(pair), spikes
         reasons[shift, codes] = f"{what} reaches {share:.3g} of its limit on the samples"
     why = reasons[FEWEST, CODE_MAX]
     raise InputError(
         f"{WHO}: layer '{section.weighted.name}' fits no registers: {why}; scale its weights and thresholds, "
         "or leave threshold_mantissa to the samples"
     )
+
+
+def _on_samples(population: Population, arriving: np.ndarray, convention) -> tuple[float, str, np.ndarray]:
+    """How near a layer comes to a limit, the name of the number that does, and its spikes (B, T, N)."""
+    inputs, steps = arriving.shape[:2]
+    spikes, worst = np.empty((inputs, steps, population.size), np.uint8), (0.0, "")
+    for part in parts(inputs, max(population.size, arriving.shape[2]) * steps):
+        probe = probed(population, [arriving[part]], convention)
+        worst = max(worst, closest_to_limit(population, probe, convention))
+        spikes[part] = probe.spikes
+    return *worst, spikes
 
 
 class _NoRegisterError(Exception):

@@ -87,7 +87,9 @@ def _encode(population, codes, steps, convention, *, seed, trial, first, threads
     empty = np.zeros(0, np.int32)
     unwired = {"indptr": np.zeros(1, np.int32), "target": empty, "row": empty, "weights": np.zeros((1, 1), np.int16)}
     bias = np.ascontiguousarray(codes * L.POTENTIAL_UNIT, np.int32)  # bias mantissa = code, exponent 6
-    registers = _Registers(encode.threshold, bias, encode.initial_voltage, encode.reset == "subtract")
+    registers = _Registers(
+        encode.threshold, bias, encode.initial_voltage, encode.reset == "subtract", refractory=encode.refractory
+    )
     return _kernel(nothing, unwired, registers, convention, threads)[0]
 
 

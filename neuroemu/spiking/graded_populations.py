@@ -105,10 +105,11 @@ def _inside(layer, reads, shape) -> _Inside:
             continue
         wirings += (_wiring(layer, part, shape, first),)
         words += layer.size[0] * layer.size[1] if isinstance(layer, L.MaxPool2d) else 1
-        first += len(part.numbers)
+        first += part.numbers.shape[layer.axis] if isinstance(layer, L.Concat) else 0
     if isinstance(layer, L.Concat) and words:
         words = 1
-    own = not isinstance(layer, L.Clip | L.Softmax | L.Flatten | L.Reshape | L.Transpose | Delta) or head is None
+    passive = L.Clip | L.Scale | L.Softmax | L.Flatten | L.Reshape | L.Transpose | Delta
+    own = head is None or not isinstance(layer, passive)
     return _Inside(layer.name if own else head, words, wirings)
 
 

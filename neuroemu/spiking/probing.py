@@ -18,7 +18,8 @@ from . import engine
 from .arithmetic import Convention
 from .populations import Population, neuron_numbers, populations
 
-BATCH = 32  # inputs at a time: bounds the memory for probes, changes no result
+BATCH = 32  # inputs at a time
+PROBED = 1 << 22  # numbers of the largest population at a time; both bound the memory and change no result
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,25 +35,39 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """All populations over some inputs."""
+    """All populations over the inputs from `first` on; probes are made when they are asked for."""
 
+    first: int
     populations: tuple[Population, ...]
-    encoded: np.ndarray  # uint8 (B, T, N), spikes of the first population
-    probes: tuple[Probe, ...]  # of the others
+    spikes: tuple[np.ndarray, ...]  # uint8 (B, T, N) of each population
+    potentials: np.ndarray  # int32 (B, N), final ones of the last population
+    convention: Convention
+    threads: int
 
     def arriving(self, index: int) -> list[np.ndarray]:
         """What population `index` reads."""
-        spikes = [self.encoded, *(probe.spikes for probe in self.probes)]
-        return [spikes[projection.source] for projection in self.populations[index].projections]
+        return [self.spikes[projection.source] for projection in self.populations[index].projections]
+
+    def probe(self, index: int) -> Probe:
+        """What population `index` does."""
+        return probed(self.populations[index], self.arriving(index), self.convention, self.threads)
 
 
 def batches(network: Network, x, convention: Convention, *, seed: int = 0, threads: int = 1) -> Iterator[Batch]:
-    """Probes of a whole network on checked inputs (B, *input_shape), some at a time."""
-    found, steps = populations(network), network.steps
-    for first in range(0, len(x), BATCH):
-        codes = engine.input_codes(network, x[first : first + BATCH])
-        encoded = engine._encode(found[0], codes, steps, convention, seed=seed, trial=0, first=first, threads=threads)
-        yield Batch(found, encoded.spikes, tuple(replay(found, [encoded.spikes], convention, threads)))
+    """A whole network on checked inputs (B, *input_shape), some at a time."""
+    found = populations(network)
+    for part in parts(len(x), max(population.size for population in found) * network.steps):
+        codes = engine.input_codes(network, x[part])
+        settings = {"seed": seed, "trial": 0, "first": part.start, "threads": threads}
+        potentials, activity = engine.run_batch(found, codes, network.steps, convention, **settings)
+        yield Batch(part.start, found, tuple(a.spikes for a in activity), potentials, convention, threads)
+
+
+def parts(inputs: int, numbers: int) -> Iterator[slice]:
+    """Slices of so many inputs that their `numbers` each stay within bounds."""
+    at_once = max(1, min(BATCH, PROBED // max(1, numbers)))
+    for first in range(0, inputs, at_once):
+        yield slice(first, min(first + at_once, inputs))
 
 
 def checked(x, network: Network, *, who: str) -> np.ndarray:
@@ -61,16 +76,6 @@ def checked(x, network: Network, *, who: str) -> np.ndarray:
     if not network.spiking:
         raise InputError(f"{who}: network '{network.name}' computes with numbers; use to_spiking or to_integer_core")
     return network.check_input(x, who=who)
-
-
-def replay(found: tuple[Population, ...], known: list[np.ndarray], convention: Convention, threads=1) -> list[Probe]:
-    """Probes of the populations that follow those whose spikes (B, T, N) are `known`."""
-    spikes, probes = list(known), []
-    for population in found[len(known) :]:
-        arriving = [spikes[projection.source] for projection in population.projections]
-        probes.append(probed(population, arriving, convention, threads))
-        spikes.append(probes[-1].spikes)
-    return probes
 
 
 def probed(population: Population, arriving: list[np.ndarray], convention: Convention, threads: int = 1) -> Probe:

@@ -5,6 +5,8 @@ the sums of weight times payload, drive a population; the sums are made by the c
 since nothing feeds back. As in `sigma_delta`, layer l works l steps late and shorter branches wait in delays.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from .. import kernels
@@ -37,14 +39,19 @@ def run_program_frames(network: Network, x: np.ndarray, threads: int, progress) 
     record = Record(populations, images, steps)
     synapses = _synapses(populations)
     at_once = max(1, BYTES_AT_ONCE // (8 * steps * max(p.size for p in populations)))
-    outputs = []
-    for first in range(0, images, at_once):
-        part = _Part(network, populations, synapses, record, first, threads)
-        outputs.append(part.run(x[first : first + at_once], last))
-        if progress is not None:
-            progress(network.name, min(first + at_once, images), images)
+    outputs = np.empty((images, 1, *network.output_shape), np.float32)
+
+    def run(first):
+        part = _Part(network, populations, synapses, record, first)
+        outputs[first : first + at_once, 0] = part.run(x[first : first + at_once], last)
+        return min(first + at_once, images)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in pool.map(run, range(0, images, at_once)):
+            if progress is not None:
+                progress(network.name, done, images)
     return GradedRun(
-        outputs=np.concatenate(outputs)[:, None],
+        outputs=outputs,
         counts=record.counts(),
         depth=populations[-1].level,
         settled=record.last_message + 2,
@@ -66,8 +73,8 @@ def _read_out(network: Network) -> str:
 class _Part:
     """One batch of images on its way through the layers."""
 
-    def __init__(self, network, populations, synapses, record: Record, first: int, threads: int):
-        self.network, self.record, self.first, self.threads = network, record, first, threads
+    def __init__(self, network, populations, synapses, record: Record, first: int):
+        self.network, self.record, self.first = network, record, first
         self.synapses = synapses
         self.by_tensor = {p.tensor: p for p in populations}
         self.payloads: dict[str, np.ndarray] = {}  # (B, T, N) in the order of neurons, by the layer that sends
@@ -87,7 +94,7 @@ class _Part:
         return (shown * scale).astype(np.float32).reshape(len(x), *self.network.output_shape)
 
     def _program(self, layer: Programmed, drive, is_last: bool):
-        """Payloads of a population as a tensor, and what it shows after the last step."""
+        """Payloads of a population as a tensor, and what the last one shows after the last step."""
         population, ports = self.by_tensor[layer.name], layer.program.PORTS
         if ports > 1:
             drive = np.stack(np.split(drive, ports, axis=2))
@@ -96,7 +103,7 @@ class _Part:
         flat = _flat(payload)
         self.payloads[layer.name] = flat
         self.record.add(population, None if is_last else flat, heard, self.first)
-        return payload, layer.program.read(state)
+        return payload, layer.program.read(state) if is_last else None
 
     def _compute(self, layer, *reads):
         images, steps = reads[0].shape[:2]
@@ -134,7 +141,7 @@ class _Part:
             )
         shape = self.network.shapes[layer.name]
         sums = np.zeros((lines, int(np.prod(shape))), np.int32)
-        kernels.graded.add_messages(np.ascontiguousarray(payload), **arrays, sums=sums, threads=self.threads)
+        kernels.graded.add_messages(np.ascontiguousarray(payload), **arrays, sums=sums)
         if layer.bias is not None:
             sums = sums + np.resize(layer.bias, sums.shape[1])  # channel last: biases repeat
         return as_tensor(sums, (lines, *shape))

@@ -16,7 +16,7 @@ from ..network import layers as L
 from ..network.graph import Network
 from .arithmetic import Convention
 from .chip import SpikingChip
-from .probing import Batch, Probe, batches, checked, limits, magnitudes, probed
+from .probing import Batch, batches, checked, limits, magnitudes, probed
 
 EVENTS = {"q": "q_wraps", "u": "u_wraps", "v": "v_clips"}
 
@@ -100,7 +100,7 @@ def check_range(network: Network, chip: SpikingChip | Convention, x, *, seed: in
     found: dict[str, LayerRange] = {}
     n = 0
     for batch in batches(network, x, convention, seed=seed, threads=threads):
-        n += len(batch.encoded)
+        n += len(batch.spikes[0])
         for row in (_encoder(batch, convention), *_ranges(batch, convention)):
             found[row.name] = _joined(found[row.name], row) if row.name in found else row
     return RangeCheck(network.name, convention.name, n, tuple(found.values()))
@@ -125,17 +125,14 @@ def _encoder(batch: Batch, convention) -> LayerRange:
 
 
 def _ranges(batch: Batch, convention: Convention):
-    for index, probe in enumerate(batch.probes, start=1):
+    for index in range(1, len(batch.populations)):
+        probe = batch.probe(index)
         events = {key: probe.counts[name] for key, name in EVENTS.items()}
         measured = convention
         if any(events.values()):  # the true size of what wrapped: the same layer on the same spikes without limits
             measured = replace(convention, accumulator_bits=None, current_bits=None, voltage_limit=None)
-            probe = _unlimited(batch, index, measured)
+            probe = probed(batch.populations[index], batch.arriving(index), measured, batch.threads)
         yield LayerRange(probe.name, magnitudes(batch.populations[index], probe, measured), limits(convention), events)
-
-
-def _unlimited(batch: Batch, index: int, convention: Convention) -> Probe:
-    return probed(batch.populations[index], batch.arriving(index), convention)
 
 
 def _joined(a: LayerRange, b: LayerRange) -> LayerRange:

@@ -122,7 +122,8 @@ def check_shift(
     after = populations(moved)
     found: dict[str, LayerShift] = {}
     for batch in batches(network, x, convention, seed=seed, threads=threads):
-        for index, before in enumerate(batch.probes, start=1):
+        for index in range(1, len(after)):
+            before = batch.probe(index)
             probe = probed(after[index], batch.arriving(index), convention, threads)
             row = _compared(batch.populations[index], before, probe, bits, lost[after[index].neuron.name])
             found[row.name] = _joined(found[row.name], row) if row.name in found else row

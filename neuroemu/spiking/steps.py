@@ -13,11 +13,11 @@ from .. import _checks
 from .._counts import aligned
 from ..errors import InputError
 from ..network.graph import Network
-from . import engine
-from .populations import populations
-from .probing import BATCH, checked
+from .probing import batches, checked
 from .ranges import convention_of
 from .stopping import StopWhenSure, lead, outputs_by_step
+
+SAFETY = 2.0  # factor on a margin that few samples gave; see the notes of `calibrate_stop`
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,22 +119,27 @@ def steps_curve(network: Network, chip, x, *, labels=None, seed: int = 0, thread
         labels = _checks.labels(labels, n=len(x), classes=network.output_shape[0], who=who)
     _checks.integer(seed, who=who, name="seed", low=0, high=2**63 - 1)
     threads = _checks.threads(threads, who=who)
-    found, predictions, leads = populations(network), [], []
-    for first in range(0, len(x), BATCH):
-        codes = engine.input_codes(network, x[first : first + BATCH])
-        settings = {"seed": seed, "trial": 0, "first": first, "threads": threads}
-        _, activity = engine.run_batch(found, codes, network.steps, convention, **settings)
-        by_step = outputs_by_step(found, activity, convention, threads)
+    predictions, leads = [], []
+    for batch in batches(network, x, convention, seed=seed, threads=threads):
+        by_step = outputs_by_step(batch.populations, batch.spikes, convention, threads)
         predictions.append(by_step.argmax(axis=2).T)
         leads.append(lead(by_step).T)
     joined = [np.concatenate(parts, axis=1) for parts in (predictions, leads)]
-    return StepsCurve(network.name, *joined, labels, found[-1].level)
+    return StepsCurve(network.name, *joined, labels, batch.populations[-1].level)
 
 
 def calibrate_stop(
-    network: Network, chip, samples=None, *, agreement: float = 0.999, first: int = 1, seed: int = 0, threads=None
+    network: Network,
+    chip,
+    samples=None,
+    *,
+    agreement: float = 0.999,
+    safety: float = SAFETY,
+    first: int = 1,
+    seed: int = 0,
+    threads=None,
 ) -> StopWhenSure:
-    """The rule that stops as early as it can with a wanted agreement on training samples.
+    """The rule that stops as early as it can with a wanted agreement on training samples, times a factor of safety.
 
     Parameters
     ----------
@@ -146,6 +151,8 @@ def calibrate_stop(
     agreement : float, 0 to 1
         Share of the samples whose answer is to be that of the last step, for this margin and every larger one. With
         fewer than 1 / (1 - agreement) samples none may differ.
+    safety : float, >= 1
+        Factor on that margin, since few samples miss the rare inputs whose lead is lost again; 1 with thousands.
     first : int
         Fewest steps of the read-out.
     seed, threads
@@ -155,17 +162,24 @@ def calibrate_stop(
     -------
     StopWhenSure
         ``run(network, replace(chip, stop=rule), x)`` stops by it.
+
+    Notes
+    -----
+    Of the first 2,000 MNIST test images, the embedded network at 32 steps (reset by subtraction) and 64 (to zero)
+    leaves 99.0 and 95.1 % their answer with safety 1 and an agreement of 0.999 on the 512 training images that it
+    keeps; with 5,000 training images in their place 99.65 and 99.8 %; with the 512 and safety 2, 100 and 99.9 %.
     """
     who = "calibrate_stop"
     _checks.instance(network, Network, who=who, name="network")
     _checks.real(agreement, who=who, name="agreement", low=0.0, high=1.0)
+    safety = _checks.real(safety, who=who, name="safety", low=1.0)
     if samples is None and network.samples is None:
         raise InputError(f"{who}: network '{network.name}' keeps no samples; give training inputs")
     samples = network.samples if samples is None else samples
     curve = steps_curve(network, chip, samples, seed=seed, threads=threads)
     first = _checks.integer(first, who=who, name="first", low=1, high=len(curve.predictions))
     margin = _smallest_margin(curve.predictions[first - 1 :], curve.leads[first - 1 :], 1.0 - agreement)
-    return StopWhenSure(margin=margin, first=first)
+    return StopWhenSure(margin=safety * margin, first=first)
 
 
 def _smallest_margin(predictions: np.ndarray, leads: np.ndarray, share: float) -> float:

@@ -63,12 +63,15 @@ def read_out(last: Population, potentials: np.ndarray, activity: Activity) -> np
     return potentials * np.float32(last.neuron.scale)
 
 
-def outputs_by_step(found: tuple[Population, ...], activity: list[Activity], convention: Convention, threads: int):
-    """Outputs after each step, float64 (B, T, K): what has added up so far, in units of the output."""
+def outputs_by_step(found: tuple[Population, ...], spikes, convention: Convention, threads: int) -> np.ndarray:
+    """Outputs after each step, float64 (B, T, K), from the spikes (B, T, N) of each population.
+
+    They are what has added up so far, in units of the output.
+    """
     last = found[-1]
     if last.neuron.threshold is not None:
-        return activity[-1].spikes.cumsum(axis=1, dtype=np.float64)
-    arriving = [activity[projection.source].spikes for projection in last.projections]
+        return spikes[-1].cumsum(axis=1, dtype=np.float64)
+    arriving = [spikes[projection.source] for projection in last.projections]
     return probed(last, arriving, convention, threads).v * np.float32(last.neuron.scale)
 
 

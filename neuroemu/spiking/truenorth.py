@@ -120,7 +120,7 @@ def run_truenorth(
     n = len(program.cores)
     inputs = _inputs(spikes, ticks, n)
     if state is None:
-        state = _start(program, _checks.integer(seed, who=who, name="seed", low=0))
+        state = start_state(program, _checks.integer(seed, who=who, name="seed", low=0))
     elif state.potential.shape != (n, NEURONS):
         raise InputError(
             f"{who}: the state is of {len(state.potential)} cores, the program has {n}; give its own state"
@@ -150,7 +150,8 @@ def run_truenorth(
     )
 
 
-def _start(program, seed) -> TrueNorthState:
+def start_state(program: TrueNorthProgram, seed: int) -> TrueNorthState:
+    """The state before the first tick."""
     n, core_seed = len(program.cores), program.arrays["core_seed"]
     counters = np.zeros((n, 4), np.uint32)
     counters[:, 0], counters[:, 3] = core_seed, 1  # draws have 0 in the last word

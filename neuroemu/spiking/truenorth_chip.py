@@ -119,7 +119,7 @@ class TrueNorthChip(Chip):
         return f"{copies} on {cores:,} cores, {area}; votes are added up off the chip"
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _compiled(network: Network, who: str) -> Compiler:
     """Plan and registers of a network; networks are values, so one is planned once for place and execute."""
     return compiler(plan(fire_chain(network, who), who), who)

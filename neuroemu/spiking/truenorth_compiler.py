@@ -180,16 +180,15 @@ def _relay(found, plan, group, lines, own):
 def _wiring(plan: Plan, index: int):
     """Core and column of the neuron of each synapse of a group, and its row by axon type; core -1: left out."""
     group = plan.chain.groups[index]
-    core, column = plan.position[index, False][group.target].T
+    core, column = plan.position[index, False].astype(np.int32)[group.target].T
     inputs = plan.chain.inputs if index == 0 else plan.chain.groups[index - 1].size
     shared = plan.masks[index] is None
-    rows = np.full((1 if shared else TYPES, len(core)), -1)
+    rows = np.full((1 if shared else TYPES, len(core)), -1, np.int16)
     for number, planned in enumerate(plan.cores):
         if planned.group == index and not planned.splits:
-            row = np.full((len(rows), inputs), -1)
-            row[np.zeros_like(planned.types) if shared else planned.types, planned.sources] = np.arange(
-                len(planned.types)
-            )
+            row = np.full((len(rows), inputs), -1, np.int16)
+            kind = np.zeros_like(planned.types) if shared else planned.types
+            row[kind, planned.sources] = np.arange(len(kind))
             mine = core == number
             rows[:, mine] = row[:, group.source[mine]]
     return core, column, rows

@@ -21,6 +21,7 @@ from .truenorth_program import NEURONS, TrueNorthProgram
 
 MOST_EVENTS = 1 << 22  # input spikes of a piece at most, or one input: bounds the memory, changes no result
 MOST_INPUTS = 1024  # inputs of a piece
+AT_ONCE = 64  # inputs handed to the threads together where each runs alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +74,15 @@ class Stream:
             return run_truenorth(self.program, events, ticks, threads=1, record=recorded)
 
         with ThreadPoolExecutor(threads) as pool:
-            for image, run in enumerate(pool.map(one, range(n))):
-                yield image, image + 1, run
+            for first in range(0, n, AT_ONCE):  # not all at once, so that an interruption is heard
+                images = range(first, min(first + AT_ONCE, n))
+                for image, run in zip(images, pool.map(one, images), strict=True):
+                    yield image, image + 1, run
 
     def _piece(self) -> int:
-        lines = max(1, len(self.compiled.plan.lines[0].axon)) * self.copies * self.steps
-        return min(MOST_INPUTS, max(1, MOST_EVENTS // lines))
+        plan = self.compiled.plan
+        events = max(len(plan.lines[0].axon) * self.copies, plan.chain.inputs) * self.steps
+        return min(MOST_INPUTS, max(1, MOST_EVENTS // events))
 
     def _events(self, spikes: np.ndarray) -> np.ndarray:
         """Rows (tick, core, axon) of the spikes (B, T, inputs) on all axons that they reach, in all copies."""

@@ -1,5 +1,6 @@
 """Network in, Network out: fold, equalize, quantize, prune, calibrate, and the spiking forms. Pure functions."""
 
+from .balance import Balance, MaxBalance, MseBalance, PercentileBalance, QcfsBalance
 from .calibration import Entropy, MinMax, Mse, Percentile
 from .criteria import Contribution, Magnitude
 from .equalize import Pair, equalize, layer_pairs
@@ -7,6 +8,7 @@ from .fold import fold
 from .freed import freed
 from .graded import to_graded
 from .grouping import group_channels
+from .pooling import AveragePooling, MaxPooling, OrPooling
 from .prune import prune
 from .quantize import calibrate, quantize
 from .reconstruct import LeastSquares
@@ -19,6 +21,8 @@ from .weights import Groups
 
 __all__ = [
     "AdaRound",
+    "AveragePooling",
+    "Balance",
     "Blocks",
     "Channels",
     "Contribution",
@@ -27,11 +31,17 @@ __all__ = [
     "Groups",
     "LeastSquares",
     "Magnitude",
+    "MaxBalance",
+    "MaxPooling",
     "MinMax",
     "Mse",
+    "MseBalance",
     "Nearest",
+    "OrPooling",
     "Pair",
     "Percentile",
+    "PercentileBalance",
+    "QcfsBalance",
     "Rows",
     "Weights",
     "calibrate",

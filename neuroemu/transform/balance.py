@@ -1,82 +1,142 @@
-"""Thresholds balanced on what really arrives, and the integer registers that hold them.
+"""Thresholds balanced on what really arrives at a layer of neurons on the sample inputs.
 
-Enter the input of every neuron in every step on the sample inputs; leave a threshold, the value of its rate, and shifts
-and biases that fit the registers.
+Enter the input of every neuron in every step and the activation that its spikes should stand for; leave the threshold
+and the value of the spikes.
+
+References
+----------
+P. U. Diehl et al., IJCNN 2015, doi:10.1109/IJCNN.2015.7280696 (largest activation).
+B. Rueckauer et al., Front. Neurosci. 2017, doi:10.3389/fnins.2017.00682 (percentile).
+T. Bu et al., ICLR 2022, arXiv:2303.04347 (clips of activations with L levels; initial potential of half a threshold).
 """
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..network.layers import BIAS_EXPONENT, BIAS_MANTISSA
+from .. import _checks
+from ..errors import InputError
+from .firing import Firing
 
 # Thresholds tried, times the largest activation.
 CANDIDATES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
-
-# Integer format. A weight code becomes a synaptic weight of code * 2^shift potential units; shift 7 is Loihi's even
-# 8-bit mantissa (2 * code) times 2^6, and each step of wgtExp adds one. Shift 6, wgtExp -1, still loses nothing.
-MIN_SHIFT, MAX_SHIFT = 6, 14
-SUM_LIMIT = 1 << 21  # synaptic sums stay below Loihi's 21-bit accumulator
-VOLTAGE_LIMIT = 1 << 22
+TRIED = 1 << 16  # neurons times samples
 
 
-def fire(inputs: np.ndarray, threshold: float, initial: float, reset: str) -> np.ndarray:
-    """Spikes of integrate-and-fire neurons driven by `inputs` (T, B, ...)."""
-    spikes = np.empty(inputs.shape, bool)
-    v = np.full(inputs.shape[1:], float(initial))
-    for t, drive in enumerate(inputs):
-        v += drive
-        np.greater(v, threshold, out=spikes[t])
-        if reset == "subtract":
-            np.subtract(v, threshold, out=v, where=spikes[t])
-        else:
-            v[spikes[t]] = 0.0
-    return spikes
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What a balance sees of a layer; T steps, B samples. All but `name` in units of the potential.
 
-
-def balanced_threshold(drive: np.ndarray, goal: np.ndarray, reset: str) -> tuple[float, float]:
-    """(threshold, gain): the candidate whose rates, times the gain, are nearest to `goal` in the mean square.
-
-    `drive` (T, B, ...) is what the neurons receive each step and `goal` (B, ...) the activation that their rate should
-    stand for, both in units of the potential. The gain is the least-squares value of one spike at every step; with
-    reset to zero it exceeds the threshold, because what a spike overshoots is lost.
+    Attributes
+    ----------
+    name : str
+    drive : float32 (T, B, ...), what the neurons receive in each step
+    goal : (B, ...), the activation that their spikes should stand for
+    high : float, upper bound of the activation; inf if it has none
+    firing : Firing
     """
-    largest = float(np.quantile(goal, 0.9999)) or float(goal.max())
-    if largest <= 0:
-        silent = 1.0 + float(np.abs(drive).max())  # no activation on the samples
-        return silent, silent
-    found = []
-    for candidate in CANDIDATES:
-        threshold = candidate * largest
-        rate = fire(drive, threshold, threshold / 2, reset).mean(axis=0, dtype=np.float64)
-        square = float((rate * rate).sum())
-        gain = float((rate * goal).sum()) / square if square else threshold
-        found.append((float(np.mean((gain * rate - goal) ** 2)), threshold, gain))
-    return min(found)[1:]
+
+    name: str
+    drive: np.ndarray
+    goal: np.ndarray
+    high: float
+    firing: Firing
 
 
-def weight_shift(worst: int, bias: np.ndarray, level: float, steps: int) -> int | None:
-    """The largest shift with which no sum, threshold, bias or potential can leave its register; None if there is none.
+class Balance(ABC):
+    """Abstract: how the threshold of a layer follows from its activations on the samples."""
 
-    `worst` bounds the sum of the sizes of the codes into a neuron. MIN_SHIFT is taken even where sums could leave their
-    register in the worst case; the engine counts if they do.
+    @abstractmethod
+    def threshold(self, layer: Layer) -> tuple[float, float]:
+        """(threshold, value): the value is the activation that a spike at every step stands for."""
+
+
+@dataclass(frozen=True)
+class MaxBalance(Balance):
+    """The largest activation on the samples: no rate saturates there, and most rates are low."""
+
+    def threshold(self, layer):
+        return _both(float(layer.goal.max()), layer)
+
+
+@dataclass(frozen=True)
+class PercentileBalance(Balance):
+    """A percentile of all activations on the samples: a few rates saturate, the others are finer.
+
+    Parameters
+    ----------
+    percentile : float, 50 to 100
     """
-    largest_bias = float(np.abs(bias).max(initial=0.0))
 
-    def holds(shift):
-        return level * 2.0**shift < VOLTAGE_LIMIT and largest_bias * 2.0**shift <= BIAS_MANTISSA << BIAS_EXPONENT
+    percentile: float = 99.9
 
-    def fits(shift):
-        return holds(shift) and worst << shift < SUM_LIMIT and worst * steps << shift < 2 * VOLTAGE_LIMIT
+    def __post_init__(self):
+        _checks.real(self.percentile, who="PercentileBalance", name="percentile", low=50.0, high=100.0)
 
-    if not holds(MIN_SHIFT):
-        return None
-    return max((shift for shift in range(MIN_SHIFT, MAX_SHIFT + 1) if fits(shift)), default=MIN_SHIFT)
+    def threshold(self, layer):
+        return _both(float(np.percentile(layer.goal, self.percentile)) or float(layer.goal.max()), layer)
 
 
-def integer_bias(values: np.ndarray) -> np.ndarray:
-    """Biases that fit, as mantissa * 2^exponent with one exponent (0..7) for the layer and |mantissa| <= 4095."""
-    largest = float(np.abs(values).max(initial=0.0))
-    exponent = 0
-    while exponent < BIAS_EXPONENT and largest > BIAS_MANTISSA << exponent:
-        exponent += 1
-    mantissa = np.clip(np.rint(values / (1 << exponent)), -BIAS_MANTISSA, BIAS_MANTISSA)
-    return (mantissa.astype(np.int64) << exponent).astype(np.int32)
+@dataclass(frozen=True)
+class MseBalance(Balance):
+    """Of 15 candidates from 0.4 to 4 times the largest activation, the one with the smallest mean squared error.
+
+    Where neurons fire once, the candidates are larger by the steps over 20: their spikes spread over the time.
+
+    The rates are computed from the spikes that really arrive. The value of a rate is its least-squares fit; with reset
+    to zero it exceeds the threshold, because what a spike overshoots is lost. Of large layers, evenly spaced neurons
+    are tried.
+    """
+
+    def threshold(self, layer):
+        layer = _thinned(layer)
+        goal = layer.goal
+        largest = float(np.quantile(goal, 0.9999)) or float(goal.max())
+        if largest <= 0:
+            return _both(0.0, layer)
+        found = []
+        for candidate in CANDIDATES:
+            threshold = candidate * largest * layer.firing.spread(len(layer.drive))
+            value = layer.firing.values(layer.firing.fire(layer.drive, threshold, layer.firing.start * threshold))
+            square = float((value * value).sum())
+            gain = float((value * goal).sum()) / square if square else threshold
+            found.append((float(np.mean((gain * value - goal) ** 2)), threshold, gain))
+        return min(found)[1:]
+
+
+@dataclass(frozen=True)
+class QcfsBalance(Balance):
+    """The upper bound of the activation, for networks whose activations have L levels between 0 and that bound.
+
+    With half a threshold as initial potential, evenly spaced input and reset by subtraction, the rate of a neuron in
+    T = L steps is its activation, rounded as the network rounds it. Spikes that arrive unevenly leave an error, which
+    falls with more steps. Take a network from `quantize(..., activation_bits=...)`, or one with upper bounds in its
+    Clip layers.
+    """
+
+    def threshold(self, layer):
+        if layer.high == np.inf:
+            raise InputError(
+                f"QcfsBalance: layer '{layer.name}' has no upper bound; quantize the network, give its Clip layers a "
+                "`high`, or use MseBalance()"
+            )
+        return layer.high, layer.high
+
+
+def _thinned(layer: Layer) -> Layer:
+    """The layer, or evenly spaced neurons of it, about TRIED over all samples."""
+    steps, samples = layer.drive.shape[:2]
+    every = -(-layer.goal.size // TRIED) | 1  # odd: it shares no factor with usual numbers of positions
+    if every == 1:
+        return layer
+    drive = np.ascontiguousarray(layer.drive.reshape(steps, samples, -1)[:, :, ::every])
+    return replace(layer, drive=drive, goal=layer.goal.reshape(samples, -1)[:, ::every])
+
+
+def _both(level: float, layer: Layer) -> tuple[float, float]:
+    """A threshold that is the value of its spikes; out of reach where there is no activation on the samples."""
+    if level > 0:
+        return level, level
+    silent = 1.0 + float(np.abs(layer.drive).max())
+    return silent, silent

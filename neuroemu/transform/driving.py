@@ -12,8 +12,10 @@ import numpy as np
 from ..network import layers as L
 from ..network import ops
 from ..network.grids import Grid
+from .firing import Firing
 from .stages import Branch, Stage
 
+CORRECTIONS = 3  # times that the mean error is taken off; neurons at rest do not answer, so once is not enough
 LEAST_EXACT = 4  # a skip of at least so many codes is made exact: the step grows by a fifth at most
 
 
@@ -48,7 +50,7 @@ class Driven:
     worst: int
 
 
-def driven(stage: Stage, trains: Mapping[str, Train], *, bits: int) -> Driven:
+def driven(stage: Stage, trains: Mapping[str, Train], firing: Firing, *, bits: int) -> Driven:
     """The stage with codes of `bits` bits, driven by the spikes of what its branches read."""
     real = [_per_spike(branch, trains[branch.layer.inputs[0]].unit) for branch in stage.branches]
     step = _step(stage.branches, real, bits)
@@ -64,8 +66,31 @@ def driven(stage: Stage, trains: Mapping[str, Train], *, bits: int) -> Driven:
         bias += 0.0 if layer.bias is None else layer.bias / step
         worst += int(np.abs(codes.astype(np.int64)).reshape(len(codes), -1).sum(axis=1).max())
     per_place = bias if drive.ndim == 3 else ops.along_channels(bias, 4)
+    drive = firing.current(drive)
     drive += per_place.astype(np.float32)
     return Driven(tuple(layers), drive, bias, step, worst)
+
+
+def corrected(found: Driven, goal: np.ndarray, level: float, gain: float, firing: Firing) -> Driven:
+    """The stage with biases that take the mean error of each channel on the samples away.
+
+    Reference: Y. Li et al., "A Free Lunch From ANN", ICML 2021, arXiv:2106.06984, section 4.2 (bias shift).
+    """
+    for _ in range(CORRECTIONS):
+        value = firing.values(firing.fire(found.drive, level, level * firing.start))
+        found = shifted(found, channel_means(goal - gain * value))
+    return found
+
+
+def shifted(found: Driven, bias: np.ndarray) -> Driven:
+    """The stage with something added to its biases."""
+    per_place = ops.along_channels(bias.astype(np.float32), found.drive.ndim - 1)
+    return replace(found, drive=found.drive + per_place, bias=found.bias + bias)
+
+
+def channel_means(values: np.ndarray) -> np.ndarray:
+    """(B, channels, ...) -> (channels,)."""
+    return values.mean(axis=(0, *range(2, values.ndim)))
 
 
 def _per_spike(branch: Branch, unit) -> np.ndarray:

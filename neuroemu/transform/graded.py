@@ -29,6 +29,7 @@ from ..network.graded import Programmed
 from ..network.graph import INPUT, Network
 from ..network.grids import Grid
 from ..network.spiking_programs import Accumulate, IntegrateFire, PhaseFire
+from .weights import refuse_groups
 
 CODINGS = ("burst", "phase", "rate")
 LARGEST = 5  # spikes of a burst (Li and Zeng 2022)
@@ -76,6 +77,7 @@ def to_graded(
     _checks.instance(network, Network, who="to_graded", name="network")
     if not network.quantized or network.spiking:
         raise InputError(f"to_graded: network '{network.name}' is not quantized; call quantize(network, ...) first")
+    refuse_groups(network, who="to_graded")
     _checks.choice(coding, CODINGS, who="to_graded", name="coding")
     _checks.integer(steps, who="to_graded", name="steps", low=1, high=4096)
     _checks.integer(largest, who="to_graded", name="largest", low=1, high=2**15)
@@ -156,7 +158,9 @@ def _converted(network: Network, make: _Neurons) -> list[L.Layer]:
             real_bias = 0.0 if layer.bias is None else layer.bias * _accumulator_step(network, layer)
             layers.append(replace(layer, inputs=(), bias=None))
             if layer.name == last:
-                layers.append(make.read_out(f"{layer.name}/potential", scale, real_bias / scale))
+                image = len(network.shapes[layer.name]) == 3
+                parts = (_along(part, image) for part in (scale, real_bias / scale))
+                layers.append(make.read_out(f"{layer.name}/potential", *parts))
                 continue
             waiting = (layer, scale, real_bias / scale)
         elif isinstance(layer, L.Clip) and waiting is not None:

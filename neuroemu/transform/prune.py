@@ -97,7 +97,7 @@ def _without_channels(network: Network, density, criterion, samples, reconstruct
     if network.spiking:
         raise InputError(f"prune: network '{network.name}' is spiking; prune channels before to_spiking")
     for layer in network.weighted:
-        if layer.weight_grid is not None and layer.weight_grid.factors is not None:
+        if layer.in_groups:
             raise InputError(f"prune: layer '{layer.name}' has groups of inputs; prune channels before quantize")
     network = network if network.quantized else fold(network)
     labels = labels_of(network)

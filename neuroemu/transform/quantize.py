@@ -64,8 +64,8 @@ def quantize(
         Take out of each bias what rounding shifts the mean of its channel by, as measured on the samples; see
         `neuroemu.transform.bias.correct`.
     groups : Groups, optional
-        Weight steps by group of inputs, `Groups(64)`: for the integer reference and processors; chips without a
-        multiplier for partial sums refuse them.
+        Weight steps by group of inputs, `Groups(64)`. On crossbars a group takes row tiles of its own, so choose a
+        multiple or divisor of their rows; systolic arrays, which add partial sums up unscaled, refuse.
     weight_calibration : MinMax or Mse, default MinMax()
         Range of the weights of each channel, group or layer. `Mse()` clips where that lowers the squared error; it is
         worth it below 5 bits.
@@ -180,7 +180,7 @@ def _quantized(layer: L.Weighted, in_grid: Grid, how: dict) -> L.Weighted:
 def _refuse_long_sums(network: Network) -> None:
     """Factors of groups make sums longer; what could leave 32 bits is refused."""
     for layer in network.weighted:
-        if layer.weight_grid.factors is None:
+        if not layer.in_groups:
             continue
         grid = network.grids[layer.inputs[0]]
         widest = max(grid.high - grid.zero_point, grid.zero_point - grid.low)

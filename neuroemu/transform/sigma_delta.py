@@ -21,6 +21,7 @@ from ..network import layers as L
 from ..network.codes import is_relabelling
 from ..network.graded import Delta
 from ..network.graph import INPUT, Network
+from .weights import refuse_groups
 
 _MOVE = (L.Flatten, L.Reshape, L.Transpose)
 _COMPUTE = (
@@ -66,6 +67,7 @@ def to_sigma_delta(
         raise InputError(
             f"to_sigma_delta: network '{network.name}' is not quantized; call quantize(network, ...) first"
         )
+    refuse_groups(network, who="to_sigma_delta")
     steps = 1 if steps is None else _checks.integer(steps, who="to_sigma_delta", name="steps", low=1, high=4096)
     for layer in network.layers:
         _check_layer(network, layer)
@@ -116,9 +118,14 @@ def _moves(network: Network, layer: L.Layer) -> bool:
 def _is_read(network: Network, tensor: str) -> bool:
     """Whether neurons compute with a tensor, as it is or rearranged."""
     return any(
-        _is_read(network, reader.name) if _moves(network, reader) else not isinstance(reader, L.Softmax)
+        _is_read(network, reader.name) if _moves(network, reader) else _computes(network, reader)
         for reader in network.readers(tensor)
     )
+
+
+def _computes(network: Network, layer: L.Layer) -> bool:
+    """Whether neurons compute a layer; a softmax, and all behind the last grid, is left to the host."""
+    return isinstance(layer, L.Weighted) or (layer.name in network.grids and not isinstance(layer, L.Softmax))
 
 
 def _is_sent(network: Network, tensor: str) -> bool:

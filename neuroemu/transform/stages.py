@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..network import layers as L
 from ..network.graph import INPUT, Network
+from .pooling import MaxPooling, mean_weights
 
 MOVERS = (L.Flatten, L.Reshape, L.Transpose)
 
@@ -34,6 +35,8 @@ class Stage:
     total: str = ""  # name of the sum of several branches
     high: float = np.inf
     last: bool = False  # read out, without a ReLU
+    pool: bool = False  # no larger than what it reads
+    any_spike: bool = False  # fires whenever one of its inputs does
 
 
 @dataclass(eq=False)
@@ -41,13 +44,14 @@ class _Plan:
     """What is known while a network is passed: items in order, and what its tensors are."""
 
     network: Network
+    max_pooling: MaxPooling | None = None
     items: list[Stage | L.Layer] = field(default_factory=list)
     spikes: dict[str, tuple[str, float]] = field(default_factory=lambda: {INPUT: (INPUT, 1.0)})  # item, factor
     sums: dict[str, tuple[Branch, ...]] = field(default_factory=dict)
 
 
 def decoded(network: Network) -> Network:
-    """The float network that computes with the real values of a quantized one's codes."""
+    """The float network that computes with the real values of a quantized one's codes, and saturates where they do."""
     if not network.quantized:
         return network
     layers = []
@@ -58,11 +62,16 @@ def decoded(network: Network) -> Network:
                 scale = np.asarray(layer.weight_grid.scale) * network.grids[layer.inputs[0]].scale
                 bias = (bias * scale).astype(np.float32)
             layer = replace(layer, weight=layer.weight_grid.decode(layer.weight), bias=bias, weight_grid=None)
+        elif isinstance(layer, L.Clip) and layer.name in network.grids:
+            grid = network.grids[layer.name]
+            layer = replace(layer, high=min(layer.high, float(grid.scale * (grid.high - grid.zero_point))))
         layers.append(layer)
     return network.replace(layers=tuple(layers), grids={})
 
 
-def stages_of(network: Network) -> tuple[list[Stage | L.Layer], tuple[L.Layer, ...]]:
+def stages_of(
+    network: Network, max_pooling: MaxPooling | None = None
+) -> tuple[list[Stage | L.Layer], tuple[L.Layer, ...]]:
     """Stages of a float network with the rearrangements and joins between them, and the rearrangements of its output.
 
     Raises
@@ -70,7 +79,7 @@ def stages_of(network: Network) -> tuple[list[Stage | L.Layer], tuple[L.Layer, .
     UnsupportedError
         A layer that has no spiking form, named with the remedy.
     """
-    plan, tail = _Plan(network), _tail(network)
+    plan, tail = _Plan(network, max_pooling), _tail(network)
     for layer in network.layers[: len(network.layers) - len(tail)]:
         _add(plan, layer)
     output = tail[0].inputs[0] if tail else network.output
@@ -96,13 +105,12 @@ def _add(plan: _Plan, layer: L.Layer):
     elif isinstance(layer, L.Add):
         plan.sums[layer.name] = _added(plan, layer)
     elif isinstance(layer, L.AveragePool2d | L.GlobalAveragePool):
-        _check_spikes(plan, layer)
-        tensor, gain = plan.spikes[source]
-        pool = replace(_pool_as_conv(layer, plan.network.shapes[source]), inputs=(tensor,))
-        plan.items.append(Stage((Branch(pool, gain),), layer.name))
-        plan.spikes[layer.name] = (layer.name, 1.0)
+        _pool(plan, layer, mean_weights(layer, plan.network.shapes[source]))
         if isinstance(layer, L.GlobalAveragePool) and not layer.keep_dims:
             _move(plan, L.Flatten(name=layer.name + "/flatten", inputs=(layer.name,)), layer.name)
+    elif isinstance(layer, L.MaxPool2d) and plan.max_pooling is not None:
+        weights = plan.max_pooling.weights(layer, plan.network.shapes[source][0])
+        _pool(plan, layer, weights, plan.max_pooling.any_spike)
     elif isinstance(layer, (*MOVERS, L.Concat)) and all(name in plan.spikes for name in layer.inputs):
         _move(plan, layer, layer.name)
     elif isinstance(layer, L.Scale) and _is_gain(layer) and source in plan.spikes:
@@ -110,6 +118,15 @@ def _add(plan: _Plan, layer: L.Layer):
         plan.spikes[layer.name] = (tensor, gain * float(layer.scale))
     else:
         raise UnsupportedError(f"to_spiking: {type(layer).__name__} '{layer.name}' {_remedy(layer, plan)}")
+
+
+def _pool(plan: _Plan, layer: L.Layer, weights: L.Conv2d, any_spike: bool = False):
+    """Add the neurons of a pooling layer."""
+    _check_spikes(plan, layer)
+    tensor, gain = plan.spikes[layer.inputs[0]]
+    branch = Branch(replace(weights, inputs=(tensor,)), gain)
+    plan.items.append(Stage((branch,), layer.name, pool=True, any_spike=any_spike))
+    plan.spikes[layer.name] = (layer.name, 1.0)
 
 
 def _move(plan: _Plan, layer: L.Layer, tensor: str):
@@ -163,7 +180,10 @@ def _tail(network: Network) -> tuple[L.Layer, ...]:
 def _remedy(layer, plan: _Plan) -> str:
     pending = next((name for name in layer.inputs if name in plan.sums), None)
     if isinstance(layer, L.MaxPool2d):
-        return "has no spiking form here; train with strided convolutions or average pooling"
+        return (
+            "has no spiking form of its own; give max_pooling=OrPooling() or AveragePooling(), or train with strided "
+            "convolutions or average pooling"
+        )
     if isinstance(layer, L.BatchNorm | L.Scale):
         if pending is not None:
             return "follows a weighted layer; call fold(network) first"
@@ -199,19 +219,3 @@ def _check_read_once(plan: _Plan, name: str):
         raise UnsupportedError(
             f"to_spiking: '{name}' is read by several layers before its ReLU; let all of them read the ReLU"
         )
-
-
-def _pool_as_conv(layer, shape) -> L.Conv2d:
-    """Averaging as a depthwise convolution."""
-    channels, high, wide = shape
-    if isinstance(layer, L.GlobalAveragePool):
-        size, stride = (high, wide), (1, 1)
-    else:
-        if layer.padding != ((0, 0), (0, 0)) and not layer.count_padding:
-            raise UnsupportedError(
-                f"to_spiking: AveragePool2d '{layer.name}' divides by less at the border; use padding 0"
-            )
-        size, stride = layer.size, layer.stride
-    weight = np.full((channels, 1, *size), 1.0 / (size[0] * size[1]), np.float32)
-    padding = getattr(layer, "padding", ((0, 0), (0, 0)))
-    return L.Conv2d(name=layer.name + "/sum", weight=weight, stride=stride, padding=padding, groups=channels)

@@ -95,9 +95,9 @@ class Channels:
     and channels that a layer mixes in another way (grouped convolutions, reshapes that split a channel), stay. With
     `density` d a layer between two others keeps about d^2 of its weights.
 
-    Batch normalisation is folded first. Scores of a channel are those of the weights that write it (after H. Li et al.,
-    "Pruning Filters for Efficient ConvNets", ICLR 2017, arXiv:1608.08710) and of those that read it, as shares of
-    their layers.
+    Batch normalisation is folded first. A channel's score is that of the weights that read it, as shares of their
+    layers: with `Contribution` what the next layers would lose. On the embedded network this did better on training
+    images than the weights that write it (H. Li et al., ICLR 2017, arXiv:1608.08710), alone or added.
     """
 
 

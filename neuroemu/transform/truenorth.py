@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from .. import _checks
-from ..errors import InputError
+from ..errors import InputError, UnsupportedError
 from ..network import layers as L
 from ..network import ops
 from ..network.firing import BIAS_MAX, BIAS_MIN, THRESHOLD_MAX, Fire
@@ -93,26 +93,43 @@ def to_truenorth(
     samples = check_samples(samples, network, who=who)[: min(256, max(8, SAMPLE_WORK // steps))]
     top = _input_top(network, samples)
     real = decoded(network)
-    stages = stages_of(real)
-    _, targets = run_float(real, samples, keep=[stage.activation for stage in stages])
+    items, tail = stages_of(real)
+    _check_chain(items)
+    _, targets = run_float(real, samples, keep=[item.activation for item in items if isinstance(item, Stage)])
     encode, spikes = _encoder(samples / top * INPUT_MAX, steps, coding)
     layers, unit = [encode], top
-    for stage in stages:
-        source = layers[-1].name
-        for mover in stage.before:
-            layers.append(replace(mover, inputs=(source,)))
-            source = mover.name
-            spikes = np.stack([ops.rearrange(mover, s, output_shape(mover, [s.shape[1:]])) for s in spikes])
-        placed = replace(stage, layer=replace(stage.layer, inputs=(source,)))
-        weighted, fire, unit, spikes = _stage(placed, unit, spikes, targets[stage.activation], weight_bits, reset)
-        layers += [weighted, fire]
-    for mover in stages[-1].after:
+    for item in items:
+        source = (layers[-1].name,)
+        if isinstance(item, Stage):
+            branch = replace(item.branches[0], layer=replace(item.branches[0].layer, inputs=source))
+            stage = replace(item, branches=(branch,))
+            weighted, fire, unit, spikes = _stage(stage, unit, spikes, targets[item.activation], weight_bits, reset)
+            layers += [weighted, fire]
+        else:
+            layers.append(replace(item, inputs=source))
+            spikes = np.stack([ops.rearrange(item, s, output_shape(item, [s.shape[1:]])) for s in spikes])
+    for mover in tail:
         layers.append(replace(mover, inputs=(layers[-1].name,)))
     return Network(
         layers=tuple(layers), input_shape=network.input_shape,
         name=name or f"{network.name} ({steps} ticks, {weight_bits} bits)",
         grids={INPUT: Grid(scale=top / INPUT_MAX, zero_point=-128)}, steps=steps,
     )  # fmt: skip
+
+
+def _check_chain(items):
+    """Refuse what adds up or joins several layers: an axon of a core has one source, and a rate one value."""
+    source = INPUT
+    for item in items:
+        stage = isinstance(item, Stage)
+        read = tuple(branch.layer.inputs[0] for branch in item.branches) if stage else item.inputs
+        name = item.activation if stage else item.name
+        if read != (source,):
+            raise UnsupportedError(
+                f"to_truenorth: '{name}' reads {', '.join(read)}; only chains of layers convert: use a network without "
+                "additions and joins"
+            )
+        source = name
 
 
 def _input_top(network: Network, samples) -> float:
@@ -142,9 +159,9 @@ def _encoder(codes, steps, coding) -> tuple[L.Encode, np.ndarray]:
 
 def _stage(stage: Stage, unit, spikes, target, bits, reset):
     """The integer layers of one stage, the real value of a spike of theirs at every tick, and their spikes."""
-    layer = stage.layer
+    layer, gain = stage.branches[0].layer, stage.branches[0].gain
     codes, step = _codes(layer.weight, bits)
-    per_code = step * unit * stage.gain
+    per_code = step * unit * gain
     leak = np.zeros(len(codes)) if layer.bias is None else layer.bias / per_code
     leak = np.clip(np.rint(leak), BIAS_MIN, BIAS_MAX).astype(np.int64)
     weights = codes.astype(np.float32)
@@ -158,7 +175,7 @@ def _stage(stage: Stage, unit, spikes, target, bits, reset):
 
 
 def _fire_name(stage: Stage) -> str:
-    return f"{stage.layer.name}/fire" if stage.last else stage.activation
+    return f"{stage.activation}/fire" if stage.last else stage.activation
 
 
 def _codes(weight, bits) -> tuple[np.ndarray, float]:

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroemu import chips, place, quantize, run, run_integer
+from neuroemu import Rows, Weights, chips, place, prune, quantize, run, run_integer
 from neuroemu.crossbar import (
     Adc,
     BalancedRows,
+    BitSliced,
     CrossbarChip,
     ExplicitRows,
     GivenRows,
@@ -16,6 +17,8 @@ from neuroemu.crossbar import (
     IdealAdc,
     IdealDac,
     MinMaxRange,
+    OccupiedRows,
+    OffsetColumn,
     program,
 )
 from neuroemu.crossbar.mapping import matrix_of, tiles_of
@@ -109,3 +112,35 @@ def test_bad_orders():
             make()
     with pytest.raises(InputError, match="choose from 'last', 'first'"):
         HeavyRows(end="top")
+
+
+@pytest.mark.parametrize("mapping", [None, OffsetColumn(), OffsetColumn(reference="digital"), BitSliced(2)], ids=repr)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_only_inputs_with_weights_get_a_row(mapping, groups):
+    net = prune(conv_net(groups), density=0.4, structure=Rows())
+    x = np.random.default_rng(1).uniform(0, 1, (6, 4, 6, 6))
+    fields = {"rows": 10, "columns": 12} | ({} if mapping is None else {"mapping": mapping})
+    every, occupied = (place(net, chip(row_order=order, **fields)) for order in (GivenRows(), OccupiedRows()))
+    rows = {(site.rows, site.details["row tile"]) for site in occupied.sites}
+    assert sum(stop - start for (start, stop), _ in rows) == {1: round(0.4 * 36), 2: 2 * round(0.4 * 18)}[groups]
+    assert len(occupied.sites) < len(every.sites)
+    results = [placed.run(x) for placed in (every, occupied)]
+    np.testing.assert_array_equal(results[1].outputs.reshape(6, -1), run_integer(net, x).reshape(6, -1))
+    assert results[1].counts.total("dac_drive") < results[0].counts.total("dac_drive")
+
+
+def test_occupied_rows_are_dealt_by_another_rule():
+    net = prune(dense(), density=0.5, structure=Rows())
+    x = np.random.default_rng(1).uniform(0, 1, (6, 100))
+    layout = chip(rows=25, row_order=OccupiedRows(BalancedRows())).layout(net.layers[0])
+    assert sorted(layout.order) == list(np.flatnonzero(net.layers[0].weight.any(axis=0)))
+    shares = [np.abs(layout.levels[tile.rows]).sum() for tile in tiles_of(layout)]
+    assert np.ptp(shares) < 0.1 * sum(shares)
+    noisy = chip(rows=25, row_order=OccupiedRows(HeavyRows()), device=HermesPcm())
+    first, again = (run(net, noisy, x, threads=n).outputs for n in (1, 2))
+    np.testing.assert_array_equal(first, again)
+    for order in (OccupiedRows(), ExplicitRows({"fc": range(100)})):
+        with pytest.raises(InputError, match="OccupiedRows: order is"):
+            OccupiedRows(order)
+    empty = prune(dense(), density=0.0, structure=Weights())
+    assert chip(row_order=OccupiedRows()).layout(empty.layers[0]).levels.shape == (1, 20)

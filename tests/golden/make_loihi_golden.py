@@ -1,7 +1,8 @@
 """Extract the Loihi goldens of this folder from their public sources; see LOIHI.md for origin and licence.
 
-Usage: python make_loihi_golden.py FOLDER, where FOLDER holds loihi_golden/pilotnet_fc (from lava-dl's tests) and
-nir/lif (from the NIR paper's repository). Needs h5py. Not run by the tests: they read the two files it writes.
+Usage: python make_loihi_golden.py FOLDER, where FOLDER holds loihi_golden/pilotnet_fc and loihi_golden/tinynet_sdnn
+(from lava-dl's tests) and nir/lif (from the NIR paper's repository). Needs h5py. Not run by the tests: they read the
+files it writes.
 """
 
 import sys
@@ -39,6 +40,14 @@ def nir_lif(folder):
     np.savez_compressed(HERE / "loihi_nir_lif.npz", input=table[:, 0], v=table[:, 1], spike=table[:, 2])
 
 
+def tinynet_sdnn(folder):
+    """Three sigma-delta layers, each with the input and output that its test gives it; all numbers are whole."""
+    arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
+    assert all((a == np.rint(a)).all() for a in arrays.values())
+    np.savez_compressed(HERE / "loihi_tinynet_sdnn.npz", **{name: a.astype(np.int16) for name, a in arrays.items()})
+
+
 if __name__ == "__main__":
+    tinynet_sdnn(Path(sys.argv[1]) / "loihi_golden" / "tinynet_sdnn")
     pilotnet(Path(sys.argv[1]) / "loihi_golden" / "pilotnet_fc")
     nir_lif(Path(sys.argv[1]) / "nir" / "lif")

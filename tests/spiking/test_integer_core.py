@@ -12,7 +12,7 @@ from neuroemu.network import neurons as N
 from neuroemu.network.neuron_steps import EULER, EXACT, LAVA, SPYX, Method
 from neuroemu.spiking import LOIHI1, check_range, check_shift, core_report, spike_agreement, to_integer_core
 from neuroemu.spiking.populations import populations
-from neuroemu.spiking.probing import as_neurons, replay
+from neuroemu.spiking.probing import as_neurons, probed
 
 SUBTRACT = Method(decay="euler", gain="euler", reset="subtract")
 RNG = np.random.default_rng(0)
@@ -36,8 +36,8 @@ def whole(*shape, most=127):
     return weight
 
 
-def probes(network, x):
-    return replay(populations(network), [as_neurons(x, x.shape[2:])], LOIHI1)
+def probe_of_one(network, x):
+    return probed(populations(network)[1], [as_neurons(x, x.shape[2:])], LOIHI1)
 
 
 # -- the chip itself ------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_one_neuron_on_loihi_and_in_its_simulator_from_the_nir_file(test_data, p
     network = load(test_data / "nir" / "models" / "lif_norse.nir")
     integer = to_integer_core(network, samples=x, threshold_mantissa=25, decay_rounding="down")
     assert integer.layer("1").voltage_decay == 163
-    (probe,) = probes(integer, x)
+    probe = probe_of_one(integer, x)
     late = np.flatnonzero(probe.spikes) + 1  # input takes a step to arrive
     np.testing.assert_array_equal(late, np.flatnonzero(s))
     ours = np.where(probe.spikes, after_a_spike, probe.v)[0, :-1, 0]
@@ -215,6 +215,20 @@ def test_largest_numbers_by_hand():
     assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 10 * code}  # v: 5, 10 and a spike, 5, 10 and a spike
     assert layer.head_room["v"] == pytest.approx(np.log2((2**23 - 1) / (10 * code)))
     assert layer.head_room["v"] >= 1.0
+    biased = [replace(a, bias=np.array([640])) if a.name == "neurons" else a for a in integer.layers]
+    layer = check_range(integer.replace(layers=tuple(biased)), chips.LOIHI, np.ones((2, 4, 5))).layers[1]
+    assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 10 * code + 2 * 640}
+
+
+def test_a_neuron_that_is_held_has_no_potential_to_count():
+    """Two of five spikes pass the threshold; the five of the next step find the neuron refractory."""
+    _, integer = driven(1.0, 1.5)
+    held = [replace(a, refractory=2) if a.name == "neurons" else a for a in integer.layers]
+    code = int(integer.layer("w").weight[0, 0]) << integer.layer("neurons").weight_shift
+    train = np.zeros((1, 4, 5))
+    train[0, 0, :2] = train[0, 1] = 1
+    layer = check_range(integer.replace(layers=tuple(held)), chips.LOIHI, train).layers[1]
+    assert layer.largest == {"q": 5 * code, "u": 5 * code, "v": 2 * code}
 
 
 def test_numbers_that_wrap_are_counted_and_their_true_size_is_shown():
@@ -250,6 +264,16 @@ def test_a_shift_without_decays_is_coherent_until_a_register_ends():
     codes = integer.layer("w").weight.astype(int)
     down = integer.layer("a").weight_shift - 6 + 2  # two bits more than the exponent takes
     assert check_shift(integer, LOIHI1, train, bits=-down).layers[0].lost["weights"] == (codes % 4 != 0).sum()
+
+
+def test_biases_that_a_shift_changes_are_counted():
+    _, integer = driven(1.0, 8.0)
+    lif = replace(integer.layer("neurons"), bias=np.array([4 * 2001]))
+    integer = integer.replace(layers=tuple(lif if a.name == "neurons" else a for a in integer.layers))
+    train = np.ones((2, 4, 5))
+    for bits, lost in ((-2, 0), (-3, 1), (3, 0)):
+        (layer,) = check_shift(integer, LOIHI1, train, bits=bits).layers
+        assert layer.lost["biases"] == lost and layer.coherent == (not lost and not layer.events)
 
 
 def test_a_shift_changes_what_decays_lose():

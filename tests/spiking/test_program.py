@@ -233,7 +233,9 @@ def test_dense_sparse_shared_and_stepwise_agree(seed, data):
     same(first, stepped)
 
 
-@pytest.mark.parametrize("coding, reset", [("direct", "zero"), ("direct", "subtract"), ("poisson", "zero")])
+@pytest.mark.parametrize(
+    "coding, reset", [("direct", "zero"), ("direct", "subtract"), ("poisson", "zero"), ("first_spike", "zero")]
+)
 def test_the_program_of_a_network_does_what_the_chip_does(coding, reset):
     net = datasets.mnist_network()
     snn = to_spiking(net, steps=10, samples=net.samples, coding=coding, reset=reset)

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import chips, load, place, run, save
-from neuroemu.errors import InputError, PlacementError
-from neuroemu.network import Conv2d, Dense, Encode, Fire, Flatten, Grid, Lif, Network, Transpose
-from neuroemu.spiking import truenorth_chip, truenorth_stream
+from neuroemu import chips, datasets, load, place, quantize, run, save, to_spiking
+from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
+from neuroemu.network import Conv2d, Dense, Encode, Fire, Flatten, Grid, Lif, Network, Transpose, sequential
+from neuroemu.spiking import CoreLimits, truenorth_chip, truenorth_stream
+from neuroemu.spiking.truenorth_axons import digits
+from neuroemu.spiking.truenorth_compiler import positions
 
 TRUENORTH = chips.TRUENORTH
 
@@ -245,13 +247,16 @@ def test_copies_vote_and_trials_differ():
 
 
 def test_where_the_stream_is_cut_and_threads_change_nothing(monkeypatch):
+    """Leaks make neurons spike in every tick, so ticks that a piece adds would be counted."""
     net, x = chancy(steps=2)
-    whole = run(net, replace(TRUENORTH, copies=2), x, seed=1, threads=1)
+    net = net.replace(layers=tuple(replace(a, bias=1) if a.name == "a/fire" else a for a in net.layers))
+    chip = replace(TRUENORTH, copies=2)
+    whole = run(net, chip, x, seed=1, threads=1)
     monkeypatch.setattr(truenorth_stream, "MOST_INPUTS", 7)
-    cut = run(net, replace(TRUENORTH, copies=2), x, seed=1, threads=2)
+    cut = run(net, chip, x, seed=1, threads=2)
     np.testing.assert_array_equal(whole.outputs, cut.outputs)
     assert whole.counts == cut.counts
-    np.testing.assert_array_equal(run(net, replace(TRUENORTH, copies=2), x[:9], seed=1).outputs, whole.outputs[:9])
+    np.testing.assert_array_equal(run(net, chip, x[:9], seed=1).outputs, whole.outputs[:9])
 
 
 def test_bernoulli_inputs():
@@ -345,3 +350,63 @@ def test_copies_that_do_not_fit():
 def test_fire_layers_out_of_range(wrong, message):
     with pytest.raises(InputError, match=message):
         Fire(name="f", **wrong)
+
+
+def test_the_floor_plan_shows_each_core_where_it_lies():
+    from neuroemu import plot
+
+    net, _ = chancy()
+    placement = place(net, replace(TRUENORTH, copies=40, chips=2))
+    whole, part = plot.cores(placement).axes
+    filled = [patch for patch in whole.patches if patch.get_fill()]
+    assert [(p.get_x(), p.get_y()) for p in filled] == [(s.details["x"], s.details["y"]) for s in placement.sites]
+    frames = [patch.get_bbox().bounds for patch in whole.patches if not patch.get_fill()]
+    assert frames[:2] == [(0, 0, 64, 64), (64, 0, 64, 64)] and len(part.patches) == 2 * len(filled)
+    assert len({p.get_facecolor()[:3] for p in filled}) == len({site.layer for site in placement.sites})
+    small = sequential([Dense(name="d", weight=np.ones((40, 9)))], input_shape=(9,))
+    spiking = to_spiking(small, steps=2, samples=np.ones((4, 9)))
+    crowded = place(spiking, replace(chips.LOIHI, limits=CoreLimits(compartments=1)))
+    drawn = [p for p in plot.cores(crowded).axes[0].patches if p.get_fill()]
+    assert [(p.get_x() // 2, p.get_y() // 2) for p in drawn] == [(s.unit // 4 % 8, s.unit // 32) for s in crowded.sites]
+    with pytest.raises(InputError, match="has no mesh of cores"):
+        plot.cores(place(quantize(small, samples=np.ones((4, 9))), chips.A100))
+    with pytest.raises(ArgumentTypeError, match="give a Placement"):
+        plot.cores(5)
+
+
+def test_cores_lie_along_a_path_of_neighbours():
+    """Each core beside the last one, no place twice, and a power of 4 of cores fills a square."""
+    found = positions(4096 + 64)
+    steps = np.abs(np.diff(found[:4096].astype(int), axis=0)).sum(axis=1)
+    assert (steps == 1).all() and len(np.unique(found, axis=0)) == len(found)
+    assert found[:64].max() == 7 and found[4096:, 0].min() == 64
+
+
+def test_the_network_that_comes_along():
+    """Thirty full cores, none of its spikes through splitters, and most of 500 images right."""
+    net = datasets.mnist_truenorth_network()
+    x, y = datasets.mnist_test(500)
+    result = run(net, TRUENORTH, x, labels=y)
+    assert result.n_units == 30 and result.utilisation > 0.99 and result.accuracy > 0.94
+    assert result.latency_per_inference == pytest.approx(4e-3) and result.throughput == pytest.approx(1000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.integers(-9, 9).filter(bool), min_size=1, max_size=7), st.integers(1, 20))
+def test_digits_add_up_to_each_value(values, unit):
+    values = tuple(unit * v for v in sorted(values))
+    found = digits(values)
+    if found is None:
+        assert len(values) > 4
+        return
+    base, masks = found
+    assert len(base) <= 4 and all(sum(b for k, b in enumerate(base) if masks[v] >> k & 1) == v for v in values)
+
+
+@pytest.mark.parametrize(
+    "values, base",
+    [((-1, 1), 2), (tuple(v for v in range(-8, 8) if v), 4), (tuple(v for v in range(-7, 8) if v), 4), ((30,), 1)],
+)
+def test_digits_are_as_few_as_possible(values, base):
+    assert len(digits(values)[0]) == base
+    assert digits(tuple(v for v in range(-8, 9) if v)) is None

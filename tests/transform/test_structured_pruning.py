@@ -73,7 +73,7 @@ def joined(seed=0):
 IMAGES = np.random.default_rng(5).random((40, 8, 8, 3)).astype(np.float32)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.floats(0, 1), st.integers(0, 50))
 def test_shrinking_computes_what_silencing_does(density, seed):
     net = joined(seed)
@@ -101,14 +101,25 @@ def test_codes_shrink_exactly():
     )
 
 
-def test_channels_of_the_smallest_filters_go():
-    weight = np.ones((4, 3)) * np.array([[3.0], [0.1], [2.0], [0.2]])
+def test_channels_that_are_read_least_go():
+    first, second = np.arange(12.0).reshape(4, 3) + 1, np.array([[0.1, 3.0, 0.2, 2.0]] * 2)
     net = sequential(
-        [Dense(name="fc", weight=weight), relu(name="r"), Dense(name="out", weight=np.ones((2, 4)))], input_shape=(3,)
+        [Dense(name="fc", weight=first), relu(name="r"), Dense(name="out", weight=second)], input_shape=(3,)
     )
     small = ne.prune(net, density=0.5, structure=ne.Channels())
-    np.testing.assert_array_equal(small.layer("fc").weight[:, 0], np.float32([3.0, 2.0]))
-    assert small.layer("out").weight.shape == (2, 2)
+    np.testing.assert_array_equal(small.layer("fc").weight, np.float32(first[[1, 3]]))
+    np.testing.assert_array_equal(small.layer("out").weight, np.float32(second[:, [1, 3]]))
+    x = np.array([[1.0, 1.0, 1.0]])  # the channels are 6, 15, 24 and 33
+    by_size = ne.prune(
+        replace_weight(net, "out", [[0.9, 0.5, 0.0, 0.2]] * 2), density=0.5, structure=ne.Channels(), samples=x,
+        criterion=ne.Contribution(),
+    )  # fmt: skip
+    np.testing.assert_array_equal(by_size.layer("fc").weight, np.float32(first[[1, 3]]))
+
+
+def replace_weight(net, name, weight):
+    layers = [replace(n, weight=np.array(weight)) if n.name == name else n for n in net.layers]
+    return net.replace(layers=tuple(layers))
 
 
 def test_what_cannot_be_cut_stays():
@@ -200,6 +211,20 @@ def test_reconstruction_helps_whole_networks():
         assert [layer.weight.shape[:2] for layer in small.weighted] == [(8, 1), (14, 8), (32, 14), (10, 288)]
         found.append((ne.run_float(small, x).argmax(axis=1) == y).mean())
     assert found[1] > 0.93 > found[0] + 0.2
+
+
+def test_onnxruntime_computes_what_is_left(tmp_path):
+    """Pruned, rounded by Gptq, written in the QDQ form: the codes of another runtime, or their neighbours."""
+    runtime = pytest.importorskip("onnxruntime")
+    net, (x, _) = ne.datasets.mnist_network(), ne.datasets.mnist_test(100)
+    samples = net.samples[:128]
+    small = ne.prune(net, density=0.6, structure=ne.Channels(), samples=samples, reconstruct=ne.LeastSquares())
+    q = ne.quantize(small, samples=samples, weight_bits=4, rounding=ne.Gptq(), correct_bias=True)
+    ne.save(q, tmp_path / "small.onnx")
+    session = runtime.InferenceSession(tmp_path / "small.onnx")
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
+    steps = np.rint(np.abs(theirs - ne.run_integer(q, x)) / q.grids[q.output].scale)
+    assert steps.max() <= 1 and (steps == 0).mean() > 0.99
 
 
 def test_smaller_networks_take_fewer_cores():

@@ -5,7 +5,7 @@ import pytest
 
 from neuroemu import chips, group_channels, place, quantize, run, run_float, run_integer, to_truenorth
 from neuroemu.errors import InputError, PlacementError, UnsupportedError
-from neuroemu.network import AveragePool2d, Conv2d, Dense, Fire, Flatten, MaxPool2d, relu, sequential
+from neuroemu.network import Add, AveragePool2d, Conv2d, Dense, Fire, Flatten, MaxPool2d, relu, sequential
 
 
 def blobs(n, seed=0):
@@ -102,3 +102,10 @@ def test_arguments_are_checked(change, error, message):
 def test_layers_without_a_spiking_form():
     with pytest.raises(UnsupportedError, match="MaxPool2d"):
         to_truenorth(net(MaxPool2d(name="max", size=2), fan_in=16), steps=4, samples=blobs(9))
+
+
+def test_residual_networks_are_refused():
+    layers = [Dense(name="a", weight=np.eye(4)), relu(name="r"), Dense(name="b", weight=np.eye(4))]
+    layers += [Add(name="sum", inputs=("b", "r")), relu(name="r2"), Dense(name="c", weight=np.eye(4))]
+    with pytest.raises(UnsupportedError, match="'r2' reads r, r; only chains of layers convert"):
+        to_truenorth(sequential(layers, input_shape=(4,)), steps=4, samples=np.ones((9, 4)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neuroemu as ne
-from neuroemu.errors import InputError, PlacementError
+from neuroemu.errors import InputError, PlacementError, UnsupportedError
 from neuroemu.network import Conv2d, Dense, Flatten, Grid, relu, sequential
 from neuroemu.transform.weights import SHARES, weight_grid
 
@@ -91,6 +91,8 @@ def test_the_range_of_mse_is_the_best_of_those_tried():
 
 def test_groups_are_stored_and_compared(tmp_path):
     q = ne.quantize(net(), samples=X, groups=ne.Groups(32), weight_bits=4)
+    with pytest.raises(UnsupportedError, match=r"group of 32 inputs is not written"):
+        ne.save(q, tmp_path / "q.onnx")
     ne.save(q, tmp_path / "q.npz")
     back = ne.load(tmp_path / "q.npz")
     assert back.layer("fc").weight_grid == q.layer("fc").weight_grid
@@ -100,11 +102,13 @@ def test_groups_are_stored_and_compared(tmp_path):
     assert other != Grid(scale=np.ones(2), axis=0)
 
 
-def test_chips_that_cannot_scale_partial_sums_refuse():
+def test_processors_count_factors_and_systolic_arrays_refuse():
     q = ne.quantize(net(), samples=X, groups=ne.Groups(32), weight_bits=4)
-    for chip in (ne.chips.HERMES, ne.chips.TPU_V1):
-        with pytest.raises(PlacementError, match=r"'conv' has a weight step for each group of 32 .* groups=None"):
-            ne.place(q, chip)
+    with pytest.raises(PlacementError, match=r"'conv' has a weight step for each group of 32 .* groups=None"):
+        ne.place(q, ne.chips.TPU_V1)
+    for make in (lambda: ne.to_graded(q, steps=4), lambda: ne.to_sigma_delta(q)):
+        with pytest.raises(UnsupportedError, match=r"layer 'conv' has a weight step for each group"):
+            make()
     plain = ne.quantize(net(), samples=X, weight_bits=4)
     with_groups, without = (ne.run(n, ne.chips.A100, X) for n in (q, plain))
     np.testing.assert_array_equal(with_groups.outputs.reshape(60, -1), ne.run_integer(q, X))

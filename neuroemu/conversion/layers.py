@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
-from .network import layers as L
-from .network import ops
-from .network.graph import INPUT, Network
-from .network.shapes import output_shape
-from .spiking.arithmetic import Convention
-from .spiking.populations import neuron_numbers
-from .spiking.probing import Batch
-from .transform.stages import Stage, stages_of
+from ..errors import InputError
+from ..network import layers as L
+from ..network import ops
+from ..network.graph import INPUT, Network
+from ..network.shapes import output_shape
+from ..spiking.arithmetic import Convention
+from ..spiking.probing import Batch
+from ..transform.stages import Stage, stages_of
+from .tally import Tally, as_image, even_spikes, signal
 
 WHO = "conversion_report"
 SAME = 0.05  # units from the grid and from a fit that are nearer than this are the same
@@ -36,6 +36,7 @@ class Layer:
     unit: float  # value of a spike in every step
     per_potential: float  # value of one unit of the potential in every step
     steps: int
+    pool: L.MaxPool2d | None = None  # what the neurons stand in for, by a rule
 
     @property
     def last(self) -> bool:
@@ -54,7 +55,7 @@ class Plan:
         return [item for item in self.items if isinstance(item, Layer)]
 
 
-def plan_of(real: Network, spiking: Network, convention: Convention) -> Plan:
+def plan_of(real: Network, spiking: Network, convention: Convention, max_pooling=None) -> Plan:
     """The layers of `spiking` beside the stages of the float network `real`.
 
     Raises
@@ -65,7 +66,7 @@ def plan_of(real: Network, spiking: Network, convention: Convention) -> Plan:
     encode = spiking.layers[0]
     if not isinstance(encode, L.Encode) or encode.coding == "spikes":
         raise InputError(f"{WHO}: network '{spiking.name}' was not made by to_spiking")
-    stages, _ = stages_of(real)
+    stages, _ = stages_of(real, max_pooling)
     try:
         shapes = {item.activation: real.shapes[item.activation] for item in stages if isinstance(item, Stage)}
         pairs = [(item, _coded(item, spiking)) if isinstance(item, Stage) else (item, None) for item in stages]
@@ -84,7 +85,13 @@ def plan_of(real: Network, spiking: Network, convention: Convention) -> Plan:
         lif, layers = coded
         scale = lif.scale * (spiking.steps if item.last else 1)
         unit = 1.0 if item.last else units[item.activation]
-        items.append(Layer(item.activation, shapes[item.activation], lif, item, layers, unit, scale, spiking.steps))
+        pool = real.layer(item.activation)
+        items.append(
+            Layer(
+                item.activation, shapes[item.activation], lif, item, layers, unit, scale, spiking.steps,
+                pool if isinstance(pool, L.MaxPool2d) else None,
+            )
+        )  # fmt: skip
     decay = items[-1].neuron.current_decay + convention.current_decay_offset
     return Plan(tuple(items), 1.0 - decay / 4096)
 
@@ -150,51 +157,9 @@ def moved(layer: L.Layer, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     return ops.rearrange(layer, inputs[0], output_shape(layer, [inputs[0].shape[1:]]))
 
 
-class Tally:
-    """Sums over batches of one layer."""
-
-    PARTS = ("error", "inherited", "rounding", "predicted_rounding", "steps", "predicted_steps")
-
-    def __init__(self):
-        self.squares = dict.fromkeys(("wanted", *self.PARTS), 0.0)
-        self.values = self.saturated = self.inputs = 0
-        self.fired = self.full = self.active = 0  # by neuron: spikes; inputs with one in each step; activations > 0
-
-    def add(self, layer: Layer, wanted: np.ndarray, spikes: np.ndarray | None, parts: Mapping[str, np.ndarray]):
-        """Count one batch: activations (B, ...), spikes (B, T, N) of neurons that have some, errors (B, ...)."""
-        for name, array in {"wanted": wanted, **parts}.items():
-            self.squares[name] += float(np.square(array, dtype=np.float64).sum())
-        self.values += wanted.size
-        self.inputs += len(wanted)
-        if spikes is not None:
-            count = spikes.sum(axis=1, dtype=np.int64)
-            self.fired = self.fired + count.sum(axis=0)
-            self.full = self.full + (count == spikes.shape[1]).sum(axis=0)
-            self.active = self.active + (in_order(wanted) > 0).sum(axis=0)
-            self.saturated += int((wanted > layer.unit * (1 + 1e-6)).sum())
-
-    def result(self, layer: Layer) -> dict[str, float]:
-        """The fields of a LayerConversion but for its name."""
-        whole = self.squares["wanted"] or 1.0
-        found = {name: float(np.sqrt(self.squares[name] / whole)) for name in self.PARTS}
-        fired, full, active = (np.atleast_1d(values) for values in (self.fired, self.full, self.active))
-        quiet = layer.last
-        return found | {
-            "neurons": int(np.prod(layer.shape)),
-            "unit": layer.unit,
-            "saturated": self.saturated / self.values,
-            "silent": 0.0 if quiet else float((fired == 0).mean()),
-            "dead": 0.0 if quiet else float((active == 0).mean()),
-            "always": 0.0 if quiet else float((full == self.inputs).mean()),
-            "rate": 0.0 if quiet else float(fired.mean()) / self.inputs / layer.steps,
-            "spikes": 0.0 if quiet else float(fired.sum()) / self.inputs,
-        }
-
-
 def add_batch(plan: Plan, tallies: Mapping[str, Tally], floats: Mapping[str, np.ndarray], batch: Batch):
     """Add the errors of one batch of inputs to the tallies."""
-    spikes = {batch.populations[0].neuron.name: batch.encoded}
-    spikes |= {p.neuron.name: probe.spikes for p, probe in zip(batch.populations[1:], batch.probes, strict=True)}
+    spikes = {p.neuron.name: train for p, train in zip(batch.populations, batch.spikes, strict=True)}
     rates, ideal, values = {}, {}, {}
     for item in plan.items:
         if not isinstance(item, Layer):
@@ -203,7 +168,7 @@ def add_batch(plan: Plan, tallies: Mapping[str, Tally], floats: Mapping[str, np.
             continue
         wanted = floats[item.name].reshape(-1, *item.shape).astype(np.float64)
         if item.last:
-            value = as_image(batch.probes[-1].v[:, -1], item.shape) * item.neuron.scale
+            value = as_image(batch.potentials, item.shape) * item.neuron.scale
             tallies[item.name].add(item, wanted, None, _parts(item, wanted, value, rates, ideal, values))
             continue
         train = spikes[item.neuron.name]
@@ -211,7 +176,8 @@ def add_batch(plan: Plan, tallies: Mapping[str, Tally], floats: Mapping[str, np.
         ideal[item.name] = wanted / item.unit
         values[item.name] = rates[item.name] * item.unit
         parts = _parts(item, wanted, values[item.name], rates, ideal, values)
-        parts["predicted_steps"] = _even(item, wanted, plan.keep) - wanted
+        unknown = np.full_like(wanted, np.nan)
+        parts["predicted_steps"] = unknown if item.pool else _even(item, wanted, plan.keep) - wanted
         tallies[item.name].add(item, wanted, train, parts)
 
 
@@ -221,7 +187,12 @@ def _parts(layer: Layer, wanted, value, rates, ideal, values) -> dict[str, np.nd
     if layer.stage is None:
         return {"error": value - wanted, "inherited": none, "rounding": none, "predicted_rounding": none,
                 "steps": value - wanted}  # fmt: skip
-    arrived, rounded, asked = _real(layer, values), _coded_sum(layer, rates), _coded_sum(layer, ideal)
+    if layer.pool is not None:  # the rule's whole error counts as one of steps
+        (branch,) = layer.stage.branches
+        arrived = ops.pool_max(layer.pool, branch.gain * values[branch.layer.inputs[0]])
+        rounded, asked = arrived, wanted
+    else:
+        arrived, rounded, asked = _real(layer, values), _coded_sum(layer, rates), _coded_sum(layer, ideal)
     return {
         "error": value - wanted, "inherited": arrived - wanted, "rounding": rounded - arrived,
         "steps": value - rounded, "predicted_rounding": asked - wanted, "predicted_steps": none,
@@ -266,38 +237,3 @@ def _even(layer: Layer, wanted: np.ndarray, keep: float) -> np.ndarray:
     if keep > 0:  # the time of the spike carries the value: steps of 1 / T
         return wanted + np.where(wanted > 0, layer.unit / steps / np.sqrt(12.0), 0.0)
     return layer.unit / steps * even_spikes(drive, neuron.threshold, neuron.initial_voltage, neuron.reset, steps)
-
-
-def even_spikes(drive: np.ndarray, threshold: int, initial: int, reset: str, steps: int) -> np.ndarray:
-    """Spikes of integrate-and-fire neurons with the same input >= 0 in each step, in closed form."""
-    if reset == "subtract":
-        return np.clip(np.ceil((initial + drive * steps) / threshold) - 1.0, 0, steps)
-    safe = np.where(drive > 0, drive, 1.0)
-    first = np.floor((threshold - initial) / safe) + 1.0
-    period = np.floor(threshold / safe) + 1.0
-    return np.where((drive > 0) & (first <= steps), np.floor((steps - first) / period) + 1.0, 0.0)
-
-
-def signal(spikes: np.ndarray, keep: float) -> np.ndarray:
-    """What spikes (B, T, N) add up to in the neurons that read them, over the most they can: (B, N).
-
-    A spike counts once where currents last a step, else in each step that is left, by what is left of its current.
-    """
-    steps = spikes.shape[1]
-    if keep <= 0:
-        return spikes.mean(axis=1, dtype=np.float64)
-    left = steps - np.arange(steps)
-    weight = (1.0 - keep**left) / (1.0 - keep) if keep < 1 else left
-    return np.tensordot(spikes, weight / steps, axes=(1, 0))
-
-
-def as_image(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(B, N) in the order of the neurons -> (B, *shape)."""
-    return values[:, neuron_numbers(shape).ravel()].reshape(-1, *shape)
-
-
-def in_order(values: np.ndarray) -> np.ndarray:
-    """The other way."""
-    flat = np.empty((len(values), values[0].size), values.dtype)
-    flat[:, neuron_numbers(values.shape[1:]).ravel()] = values.reshape(flat.shape)
-    return flat

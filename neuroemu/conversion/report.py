@@ -2,9 +2,11 @@
 
 A neuron's rate times the value of a spike stands for an activation. Their difference has three parts that add up: what
 the layers before hand on (inherited), what 8-bit weights and whole biases change (rounding), and what whole spikes in
-finitely many steps cannot say (steps). Rounding and steps are predicted without a spike: rounding from the codes and
-the float activations, steps from a neuron that gets its activation evenly in every step, saturation included. Spikes
-that arrive unevenly come on top: the difference between steps as measured and as predicted.
+finitely many steps cannot say (steps). A bias that was corrected on samples counts as rounded.
+
+Rounding and steps are predicted without a spike: rounding from the codes and the float activations, steps from a neuron
+that gets its activation evenly in every step, saturation included. Spikes that arrive unevenly come on top: the
+difference between steps as measured and as predicted.
 
 References
 ----------
@@ -17,16 +19,18 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from . import _checks
-from ._counts import aligned
-from .conversion_layers import Tally, add_batch, plan_of
-from .errors import InputError
-from .network.floating import run_float
-from .network.graph import Network
-from .network.integer import run_integer
-from .spiking.probing import BATCH, batches, checked
-from .spiking.ranges import convention_of
-from .transform.stages import decoded
+from .. import _checks
+from .._counts import aligned
+from ..errors import InputError
+from ..network.floating import run_float
+from ..network.graph import Network
+from ..network.integer import run_integer
+from ..spiking.probing import batches, checked
+from ..spiking.ranges import convention_of
+from ..transform.pooling import MaxPooling
+from ..transform.stages import decoded
+from .layers import add_batch, plan_of
+from .tally import Tally
 
 WHO = "conversion_report"
 
@@ -45,6 +49,7 @@ class LayerConversion:
     error, inherited, rounding, steps : float
         The whole error, and its parts: they add up value by value, not as root mean squares.
     predicted_rounding, predicted_steps : float
+        NaN where nothing predicts it: max pooling by a rule.
     saturated : float
         Share of the activations above `unit`, which no rate can say.
     silent, dead : float
@@ -123,7 +128,7 @@ class ConversionReport:
                 one.error, one.inherited, one.rounding, one.predicted_rounding, one.steps, one.predicted_steps,
                 one.saturated, one.silent, one.dead, one.always,
             )  # fmt: skip
-            cells = [f"{value:.2%}" for value in errors]
+            cells = ["-" if np.isnan(value) else f"{value:.2%}" for value in errors]
             rows.append((one.name, f"{one.neurons:,}", *cells, f"{one.rate:.3f}", f"{one.spikes:,.0f}"))
         return aligned(rows)
 
@@ -136,7 +141,15 @@ class ConversionReport:
 
 
 def conversion_report(
-    network: Network, spiking: Network, chip, x: np.ndarray, *, labels=None, seed: int = 0, threads: int | None = None
+    network: Network,
+    spiking: Network,
+    chip,
+    x: np.ndarray,
+    *,
+    labels=None,
+    max_pooling: MaxPooling | None = None,
+    seed: int = 0,
+    threads: int | None = None,
 ) -> ConversionReport:
     """Errors, saturation and rates of every layer of a converted network, beside the network that it came from.
 
@@ -151,6 +164,8 @@ def conversion_report(
     x : ``(B, *input_shape)`` array
     labels : (B,) integers, optional
         With them accuracies are reported.
+    max_pooling : OrPooling or AveragePooling, optional
+        The rule that was given to `to_spiking`. What it gets wrong counts among the steps, and is not predicted.
     seed, threads
         As in `run`.
 
@@ -163,28 +178,24 @@ def conversion_report(
     InputError
         The second network was not made of the first, or arguments that do not fit.
     """
-    convention = convention_of(chip, who=WHO)
-    _checks.instance(network, Network, who=WHO, name="network")
-    if network.spiking:
-        raise InputError(f"{WHO}: network '{network.name}' is spiking; give the one that it was made of, then it")
-    x = checked(x, spiking, who=WHO)
-    x = network.check_input(x, who=WHO)
-    if labels is not None:
-        labels = _checks.labels(labels, n=len(x), classes=spiking.output_shape[0], who=WHO)
+    from threadpoolctl import threadpool_limits
+
+    convention, x, labels = _checked(network, spiking, chip, x, labels)
     _checks.integer(seed, who=WHO, name="seed", low=0, high=2**63 - 1)
     threads = _checks.threads(threads, who=WHO)
     real = decoded(network)
-    plan = plan_of(real, spiking, convention)
+    plan = plan_of(real, spiking, convention, max_pooling)
     tallies = {layer.name: Tally() for layer in plan.layers}
     answers: dict[str, list] = {"float": [], "integer": [], "spiking": []}
-    for number, batch in enumerate(batches(spiking, x, convention, seed=seed, threads=threads)):
-        part = x[number * BATCH : number * BATCH + BATCH]
-        output, floats = run_float(real, part, keep=[layer.name for layer in plan.layers])
-        answers["float"].append(output.argmax(axis=1))
-        if network.quantized:
-            answers["integer"].append(run_integer(network, part).argmax(axis=1))
-        answers["spiking"].append(batch.probes[-1].v[:, -1].argmax(axis=1))
-        add_batch(plan, tallies, floats, batch)
+    with threadpool_limits(limits=1, user_api="blas"):  # sums whose bits do not depend on the machine's cores
+        for batch in batches(spiking, x, convention, seed=seed, threads=threads):
+            part = x[batch.first : batch.first + len(batch.potentials)]
+            output, floats = run_float(real, part, keep=[layer.name for layer in plan.layers])
+            answers["float"].append(output.argmax(axis=1))
+            if network.quantized:
+                answers["integer"].append(run_integer(network, part).argmax(axis=1))
+            answers["spiking"].append(batch.potentials.argmax(axis=1))
+            add_batch(plan, tallies, floats, batch)
     found = {form: np.concatenate(parts) for form, parts in answers.items() if parts}
     return ConversionReport(
         network_name=network.name, spiking_name=spiking.name, n_inputs=len(x), steps=spiking.steps,
@@ -193,6 +204,19 @@ def conversion_report(
         accuracy={} if labels is None else {form: float((said == labels).mean()) for form, said in found.items()},
         agreement=_agreement(found),
     )  # fmt: skip
+
+
+def _checked(network, spiking, chip, x, labels):
+    """(convention, inputs, labels), if they fit both networks."""
+    convention = convention_of(chip, who=WHO)
+    _checks.instance(network, Network, who=WHO, name="network")
+    if network.spiking:
+        raise InputError(f"{WHO}: network '{network.name}' is spiking; give the one that it was made of, then it")
+    x = checked(x, spiking, who=WHO)
+    x = network.check_input(x, who=WHO)
+    if labels is not None:
+        labels = _checks.labels(labels, n=len(x), classes=spiking.output_shape[0], who=WHO)
+    return convention, x, labels
 
 
 def _agreement(found: Mapping[str, np.ndarray]) -> dict[tuple[str, str], float]:
