@@ -290,7 +290,7 @@ def test_annealing_finds_the_best_of_all_places():
     assert hops(found) == best < hops(range(6))
 
 
-@pytest.mark.parametrize("limits", [SMALL, CoreLimits(synaptic_bits=9000), CoreLimits(input_axons=100)])
+@pytest.mark.parametrize("limits", [SMALL, CoreLimits(synaptic_bits=9000), CoreLimits(compartments=100)])
 def test_even_pieces_take_no_more_cores_and_less_time(limits):
     net, x = image_network()
     rows = replace(chips.LOIHI, limits=limits)
@@ -374,3 +374,27 @@ def test_floor_plan_draws_cores_pieces_and_links():
     plot.floor_plan(place_program(program_of(net), chip))
     with pytest.raises(ArgumentTypeError, match="got int; give a Placement on a SpikingChip"):
         plot.floor_plan(3)
+
+
+def test_pieces_stay_as_they_are_where_even_ones_do_not_fit():
+    """The last 10 of 40 compartments have 64 inputs each, the others one; a core holds the axons of 6."""
+    weights = np.zeros((640, 40), int)
+    weights[np.arange(30), np.arange(30)] = 2
+    weights[np.arange(640), np.repeat(np.arange(30, 40), 64)] = 2
+    program = LoihiProgram(
+        compartments=(plain(40),), inputs=(InputAxons(name="in", n=640),),
+        synapses=(Synapses(source="in", target="a", mantissa=weights),),
+    )  # fmt: skip
+    limits = CoreLimits(input_axons=6 * 64)
+    for even in (False, True):
+        sites = place_program(program, replace(chips.LOIHI, limits=limits, placer=RowByRow(even=even))).sites
+        assert [site.rows for site in sites] == [(0, 36), (36, 40)]
+
+
+def test_chips_of_a_board_lie_row_by_row():
+    """Five chips of 2 x 1 tiles of 2 cores, three side by side."""
+    floor = Floor(4, 2, (2, 1), chips=5, columns=3)
+    assert floor.joined_mesh == (6, 2) and floor.all_cores == 20
+    assert floor.positions([0, 1, 2, 3, 4, 8, 11, 12, 18]).tolist() == [
+        [0, 0], [0, 0], [1, 0], [1, 0], [2, 0], [4, 0], [5, 0], [0, 1], [3, 1],
+    ]  # fmt: skip
