@@ -15,6 +15,7 @@ from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
 from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
 from neuroemu.chips.xeon import XEON_E5_2699V3
 from neuroemu.components import (
+    CELL_HEAT,
     ISAAC_PERIPHERY,
     OPERATIONS,
     Andrulis,
@@ -103,6 +104,7 @@ def components() -> str:
         "Converters, by effective bits 5 to 12 (survey)": [adc_energy(bits, **part) for bits in range(5, 13)],
         f"The same converter of 8 bits, 32 nm, 1.2 GS/s by the laws {', '.join(laws)}": at_8,
         "Row drivers, sampling, neurons": [rows.dac_energy(1), *loose(rows)],
+        "Cells of crossbars": [CELL_HEAT],
         "Arithmetic": OPERATIONS.values(),
         "Memories": [*memory.SRAM.values(), memory.EDRAM, memory.DRAM, *memory.HBM.values()],
         "Links": loose(links),
