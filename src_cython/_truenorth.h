@@ -237,7 +237,7 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
     plan.threshold_mask = TN_MASK(alpha), plan.negative_mask = TN_MASK(beta), plan.leak_mask = TN_MASK(leak);
     plan.reset_mask = TN_MASK(chip->reset + base), plan.one_mode = !TN_MASK(chip->reset_mode + base);
     for (int j = 0; j < TN_SIZE; j++) {
-        plan.axons[chip->axon_type[base + j]][j / 64] |= (uint64_t)1 << (j % 64);
+        for (int k = 0; k < 2; k++) plan.type[k][j / 64] |= (uint64_t)(chip->axon_type[base + j] >> k & 1) << (j % 64);
         const int32_t v = chip->potential[base + j];
         const int drawn_leak = mode[j] & 1 && leak[j], eta = chip->threshold_bits[base + j] != 0;
         plan.has_stochastic_leak |= drawn_leak;

@@ -47,6 +47,10 @@ cdef extern from "_truenorth.h" nogil:
     int64_t tn_list(const uint8_t *, int64_t, int64_t, const int64_t *, int32_t *, int64_t)
     void tn_run(const tn_chip *, tn_work *)
 
+ctypedef fused whole:
+    int32_t
+    int64_t
+
 cdef enum:  # cores that a thread takes at a time
     BLOCK = 32
 
@@ -111,8 +115,8 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
            probe_out.shape[1])
     if cores == 0 or ticks == 0:
         return
-    if cores < 4 * BLOCK:
-        threads = 1  # some 20 microseconds a tick: not worth waking threads
+    if cores < 8 * BLOCK:
+        threads = 1  # some 100 microseconds a tick: not worth a second thread
     work.inputs, work.n_inputs = &inputs[0, 0] if inputs.shape[0] else NULL, inputs.shape[0]
     work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
     work.block = BLOCK if threads > 1 else cores
@@ -154,3 +158,19 @@ def list_spikes(const uint8_t[:, :, ::1] packed, const int64_t[::1] cores, int32
     if ticks == 0 or rows == 0:
         return 0
     return tn_list(&packed[0, 0, 0], ticks, rows, &cores[0], &out[0, 0] if out.shape[0] else NULL, out.shape[0])
+
+
+def take_inputs(const whole[:, ::1] spikes, int32_t[:, ::1] out, int64_t ticks, int64_t cores):
+    """Copy spikes (S, 3) to `out`; returns whether all are inside ticks, cores and axons, and ticks ascend."""
+    cdef int64_t k, n = spikes.shape[0]
+    cdef whole before = 0
+    cdef bint wrong = False
+    _need(spikes, (n, 3), "spikes")
+    _need(out, (n, 3), "out")
+    with nogil:
+        for k in range(n):
+            wrong |= (spikes[k, 0] < before) | (spikes[k, 1] < 0) | (spikes[k, 2] < 0)
+            wrong |= (spikes[k, 0] >= ticks) | (spikes[k, 1] >= cores) | (spikes[k, 2] >= TN_SIZE)
+            before = spikes[k, 0]
+            out[k, 0], out[k, 1], out[k, 2] = <int32_t> before, <int32_t> spikes[k, 1], <int32_t> spikes[k, 2]
+    return not wrong

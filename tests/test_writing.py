@@ -48,9 +48,9 @@ def test_each_inference_carries_its_share(lifetime, every, seconds, interval, im
         writing=often,
     )  # fmt: skip
     share = 1 / lifetime + (1 / every if every else 0) + (interval / seconds if seconds else 0)
-    assert energy.per_inference == pytest.approx(writes * 1e-12 * share, rel=1e-9)
+    assert energy.per_inference == pytest.approx(writes * 1e-12 * share, rel=1e-9, abs=0)
     assert energy.by_boundary() == {("writing", "dynamic"): pytest.approx(energy.total)}
-    assert all(line.joules == pytest.approx(line.quantity * line.cost.value) for line in energy.lines)
+    assert all(line.joules == pytest.approx(line.quantity * line.cost.value, abs=0) for line in energy.lines)
 
 
 def nonzero(chip):
@@ -105,7 +105,7 @@ def test_slices_programmed_in_turn_count_what_each_was_aimed_at():
 def test_the_report_says_it_and_it_can_be_left_out():
     result = run(NET, chip(writing=Writing(inferences=1000)), X)
     n = nonzero(chip)
-    assert result.energy.per_inference == pytest.approx(n * 1e-12 / 1000)
+    assert result.energy.per_inference == pytest.approx(n * 1e-12 / 1000, abs=0)
     for text in (result.energy.report(), result.energy.table()):
         assert f"written once for 1,000 inferences: {n:,} x cell_write" in text
     off = run(NET, chip(writing=None), X).energy

@@ -44,6 +44,7 @@ HERMES_COSTS = CostTable(
         "dac_drive": ("core_read_1phase", "core_read_4phase"),
         "word_line_pulse": ("core_read_1phase", "core_read_4phase"),  # that of 8-bit inputs: an upper bound
         "adc_conversion": ("core_read_1phase", "core_read_4phase"),
+        "array_attojoule": ("core_read_1phase", "core_read_4phase"),
     },
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each held in its core read",

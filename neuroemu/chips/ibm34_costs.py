@@ -13,7 +13,7 @@ IBM34_COSTS = CostTable(
             note="42.3 nJ: the best published point, all rows and columns in use; converters and links included",
         ),
     ),
-    covered={"dac_drive": "tile_read", "word_line_pulse": "tile_read", "adc_conversion": "tile_read"},
+    covered=dict.fromkeys(("dac_drive", "word_line_pulse", "adc_conversion", "array_attojoule"), "tile_read"),
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each held in its tile read",
         "digital_accumulate": "not published: sums over row tiles were made beside the chip",

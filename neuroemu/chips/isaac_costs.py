@@ -34,6 +34,7 @@ ISAAC_COSTS = CostTable(
             "0.02 pJ: 0.2 mW, 4 shift-and-add units for 8 x 128 columns",
         ),
     ),
+    covered={"array_attojoule": "array_read"},
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
         "neuron_update": "not in the design: it has no spiking neurons",

@@ -31,6 +31,7 @@ PUMA_COSTS = CostTable(
             WRITE_BAND,
         ),
     ),
+    covered={"array_attojoule": "array_read"},
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
         "neuron_update": "not in the design: it has no spiking neurons",

@@ -16,7 +16,10 @@ from .drivers import Drivers, drivers_of
 from .engine import LayerEngine, Part, Tally, part_of
 from .exactness import refuse_rounded_sums
 from .folding import with_folded_reads
+from .heat import EVENT as HEAT
+from .heat import heat_of
 from .inputs import InputScheme
+from .neurons import AnalogNeurons
 from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
@@ -132,6 +135,8 @@ def engine_from(
     else:
         aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
         built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    if counts_heat(chip, network):
+        built = replace(built, heat=heat_of(programmed, len(layout.levels), chip, scheme, planes, largest))
     return built if wired is not None else with_counted_reads(with_folded_reads(built, weights, largest), weights)
 
 
@@ -141,6 +146,13 @@ def widest_input(network: Network, layer: L.Weighted) -> int:
         return 1
     grid = network.grids[layer.inputs[0]]
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
+
+
+def counts_heat(chip, network: Network) -> bool:
+    """Whether the cells' heat is counted: where the chip's prices name it, cells are ohmic, and pulses are reads."""
+    costs = chip.costs
+    named = bool(costs.of(HEAT)) or HEAT in costs.covered or HEAT in costs.free
+    return named and chip.device.iv is None and not (network.spiking and isinstance(chip.neurons, AnalogNeurons))
 
 
 def can_be_negative(network: Network, layer: L.Weighted) -> bool:

@@ -6,6 +6,7 @@ from .._counts import si
 from ..energy import Counts
 from ..network import layers as L
 from .converters import Adc
+from .heat import EVENT as HEAT
 from .writes import EVENT as CELL_WRITE
 
 
@@ -25,6 +26,8 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         pairs += [(name, chip.read_event, reads * len(tiles)), (name, "dac_drive", engine.tally.drives)]
         if isinstance(chip.adc, Adc):
             pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
+        if engine.heat is not None:
+            pairs.append((name, HEAT, engine.heat.attojoules))
         additions = additions_of(engine, tiles, vectors)
         if additions:
             pairs.append((name, "digital_accumulate", additions))
@@ -48,7 +51,13 @@ def seconds_of_read(chip, sites) -> float:
 
 
 def notes_of(chip) -> tuple[str, ...]:
-    """A line on how long converters take, where a read waits for them."""
+    """A line on how long converters take, where a read waits for them, and on heat that is not counted."""
+    if chip.costs.of(HEAT) and chip.device.iv is not None:
+        return (f"'{HEAT}' is not counted: the cells are not ohmic", *_waits(chip))
+    return _waits(chip)
+
+
+def _waits(chip) -> tuple[str, ...]:
     if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
         return ()
     one = si(chip.adc.seconds_of_conversion, "s")

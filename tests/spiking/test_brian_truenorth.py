@@ -179,7 +179,7 @@ def test_core_equals_the_twin_in_every_mode(b2, random, lfsr, monkeypatch):
     core, objects = brian_core(b2, net, seed=7)
     got = record(b2, core, objects, pieces=(20,))
     same(got, kernel_run(net, seed=7)[0])
-    slow = SimpleNamespace(run_chip=twin.run_chip, list_spikes=kernels.truenorth.list_spikes)
+    slow = SimpleNamespace(**(vars(kernels.truenorth) | {"run_chip": twin.run_chip}))
     monkeypatch.setattr(kernels, "truenorth", slow)
     same(got, kernel_run(net, seed=7)[0])
     if random:
