@@ -1,8 +1,9 @@
 """Boards: a network on many chips, on paper - chips, cores, hops within and between chips - without running it.
 
 Enter a spiking network or a program, a chip and how many of it there are; leave counts. The meshes of the chips are
-joined to one large mesh of tiles, as Loihi extends its mesh off chip in four directions (Davies 2018,
-doi:10.1109/MM.2018.112130359). Chips are filled one after the other, row by row.
+joined to one large mesh of tiles, whose messages go east or west first; the largest machine of Loihi chips is called a
+mesh of chips too (Frady 2020, arXiv:2004.12691), but how its chips lie and route is assumed here. Chips are filled one
+after the other, row by row.
 
 Not modelled: the time and energy of links between chips, which are not published in full, and the barrier of boards.
 """
@@ -24,7 +25,7 @@ from .program import LoihiProgram
 from .program_placement import groups_of
 from .traffic import Links, links_of
 
-MOST_CHIPS = 768  # Pohoiki Springs, the largest machine of Loihi chips: 768 chips (Intel 2020)
+MOST_CHIPS = 768  # Pohoiki Springs (Frady 2020, arXiv:2004.12691)
 
 
 @dataclass(frozen=True, eq=False)
