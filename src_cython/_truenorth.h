@@ -8,6 +8,11 @@
 
 #include "_truenorth_network.h"
 #include "_truenorth_synapses.h"
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <time.h>
+#endif
 
 /* ---------------------------------------------------------------- draws */
 
@@ -116,7 +121,77 @@ static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t firs
     tn_deliver(chip, &mail, local);
     tn_route(chip, &mail, tick, local);
     tn_deliver(chip, &mail, local);
-    for (int k = 0; k < TN_COUNTS; k++) counts[k] += local[k];
+    for (int k = 0; k < TN_COUNTS; k++) {
+        if (chip->atomic) __atomic_fetch_add(counts + k, local[k], __ATOMIC_RELAXED);
+        else counts[k] += local[k];
+    }
+}
+
+/* ---------------------------------------------------------------- all ticks, by any number of threads
+
+   A piece is one block of cores in one tick; pieces are numbered tick by tick and each thread takes the next one. A
+   piece starts when all pieces of the tick before are done, whoever did them: a thread that the machine does not run
+   delays the others by the piece that it holds, and never because it has not come to a meeting point.
+*/
+#define TN_SPINS 2000        /* some 30 us of waiting awake: less than a piece takes */
+#define TN_NAP_NANOSECONDS 20000
+
+typedef struct {
+    const int32_t *inputs; /* (n_inputs, 3), ticks ascending */
+    int64_t *counts;       /* (ticks, TN_COUNTS) */
+    int64_t n_inputs, ticks, first_tick, blocks, block, read;
+    TN_ALIGNED int64_t taken; /* pieces, each counter in a cache line of its own */
+    TN_ALIGNED int64_t done;
+    TN_ALIGNED int64_t opened; /* ticks whose spikes from outside are set */
+} tn_work;
+
+static void tn_wait(const int64_t *counter, int64_t least)
+{
+    for (int turn = 0; __atomic_load_n(counter, __ATOMIC_ACQUIRE) < least; turn++) {
+        if (turn < TN_SPINS) {
+#if defined(__SSE2__)
+            _mm_pause();
+#endif
+        } else {
+#if defined(_WIN32)
+            SwitchToThread();
+#else
+            /* Sleeping, not yielding: the machine then runs this thread at once when it wakes. */
+            const struct timespec nap = {0, TN_NAP_NANOSECONDS};
+            nanosleep(&nap, NULL);
+#endif
+        }
+    }
+}
+
+/* Spikes from outside of tick t. */
+static void tn_open(const tn_chip *chip, tn_work *work, int64_t t)
+{
+    int64_t last = work->read;
+    while (last < work->n_inputs && work->inputs[3 * last] == t) last++;
+    tn_inputs(chip, work->inputs + 3 * work->read, last - work->read, work->first_tick + t,
+              work->counts + t * TN_COUNTS);
+    work->read = last;
+    __atomic_store_n(&work->opened, t + 1, __ATOMIC_RELEASE);
+}
+
+/* What one thread does. */
+static void tn_run(const tn_chip *chip, tn_work *work)
+{
+    for (;;) {
+        const int64_t piece = __atomic_fetch_add(&work->taken, 1, __ATOMIC_RELAXED);
+        const int64_t t = piece / work->blocks, first = piece % work->blocks * work->block;
+        const int64_t stop = first + work->block < chip->cores ? first + work->block : chip->cores;
+        if (t >= work->ticks) return;
+        if (first == 0) {
+            tn_wait(&work->done, t * work->blocks);
+            tn_open(chip, work, t);
+        } else {
+            tn_wait(&work->opened, t + 1);
+        }
+        tn_cores(chip, first, stop, t, work->first_tick + t, work->counts + t * TN_COUNTS);
+        __atomic_fetch_add(&work->done, 1, __ATOMIC_RELEASE);
+    }
 }
 
 /* (tick, core, neuron) of each set bit of packed spikes (ticks, rows, 32), as far as `room` goes. Returns how many. */
@@ -162,7 +237,7 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
     plan.threshold_mask = TN_MASK(alpha), plan.negative_mask = TN_MASK(beta), plan.leak_mask = TN_MASK(leak);
     plan.reset_mask = TN_MASK(chip->reset + base), plan.one_mode = !TN_MASK(chip->reset_mode + base);
     for (int j = 0; j < TN_SIZE; j++) {
-        plan.axons[chip->axon_type[base + j]][j / 64] |= (uint64_t)1 << (j % 64);
+        for (int k = 0; k < 2; k++) plan.type[k][j / 64] |= (uint64_t)(chip->axon_type[base + j] >> k & 1) << (j % 64);
         const int32_t v = chip->potential[base + j];
         const int drawn_leak = mode[j] & 1 && leak[j], eta = chip->threshold_bits[base + j] != 0;
         plan.has_stochastic_leak |= drawn_leak;

@@ -8,8 +8,6 @@ from cython.parallel cimport prange
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from numpy import zeros
-
 cdef extern from "_truenorth.h" nogil:
     enum: TN_COUNTS, TN_SIZE, TN_ROW, TN_SLOTS, TN_TYPES
     ctypedef struct tn_plan:
@@ -41,10 +39,17 @@ cdef extern from "_truenorth.h" nogil:
         uint32_t *registers
         int64_t recorded_rows, probed_rows
         tn_plan *plan
+    ctypedef struct tn_work:
+        const int32_t *inputs
+        int64_t *counts
+        int64_t n_inputs, ticks, first_tick, blocks, block, read, taken, done, opened
     void tn_prepare(const tn_chip *, int64_t)
-    void tn_inputs(const tn_chip *, const int32_t *, int64_t, int64_t, int64_t *)
     int64_t tn_list(const uint8_t *, int64_t, int64_t, const int64_t *, int32_t *, int64_t)
-    void tn_cores(const tn_chip *, int64_t, int64_t, int64_t, int64_t, int64_t *)
+    void tn_run(const tn_chip *, tn_work *)
+
+ctypedef fused whole:
+    int32_t
+    int64_t
 
 cdef enum:  # cores that a thread takes at a time
     BLOCK = 32
@@ -86,10 +91,10 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
              const int32_t[::1] recorded, uint8_t[:, :, ::1] spikes_out, const int32_t[::1] probed,
              int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, int threads=1):
     """Run the chip; see `neuroemu.kernels.truenorth_reference.run_chip` for the arguments."""
-    cdef int64_t cores = crossbar.shape[0], blocks = (cores + BLOCK - 1) // BLOCK
-    cdef int64_t b, c, k, t, first = 0, last
-    cdef int64_t[:, ::1] tally
+    cdef int64_t c, cores = crossbar.shape[0]
+    cdef int worker
     cdef tn_chip chip
+    cdef tn_work work
     _need(inputs, (inputs.shape[0], 3), "inputs")
     _need(crossbar, (cores, TN_SIZE, TN_ROW), "crossbar")
     _need(weight, (cores, TN_TYPES, TN_SIZE), "weight")
@@ -110,9 +115,13 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
            probe_out.shape[1])
     if cores == 0 or ticks == 0:
         return
-    if cores < 4 * BLOCK:
-        threads = 1  # some 20 microseconds a tick: not worth waking threads
-    tally = zeros((blocks, (TN_COUNTS + 7) // 8 * 8), "int64")  # whole cache lines a block
+    if cores < 8 * BLOCK:
+        threads = 1  # some 100 microseconds a tick: not worth a second thread
+    work.inputs, work.n_inputs = &inputs[0, 0] if inputs.shape[0] else NULL, inputs.shape[0]
+    work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
+    work.block = BLOCK if threads > 1 else cores
+    work.blocks = (cores + work.block - 1) // work.block
+    work.read = work.taken = work.done = work.opened = 0
     chip.cores, chip.seed, chip.lfsr, chip.atomic = cores, seed, lfsr, threads > 1
     chip.crossbar, chip.axon_type, chip.weight = &crossbar[0, 0, 0], &axon_type[0, 0], &weight[0, 0, 0]
     chip.stochastic_synapse, chip.leak, chip.leak_mode = &stochastic_synapse[0, 0], &leak[0, 0], &leak_mode[0, 0]
@@ -130,22 +139,11 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     with nogil:
         for c in range(cores):
             tn_prepare(&chip, c)
-        for t in range(ticks):
-            last = first
-            while last < inputs.shape[0] and inputs[last, 0] == t:
-                last = last + 1
-            if last > first:
-                tn_inputs(&chip, &inputs[first, 0], last - first, first_tick + t, &counts[t, 0])
-            first = last
-            if threads == 1:  # entering a parallel part costs as much as several cores
-                tn_cores(&chip, 0, cores, t, first_tick + t, &counts[t, 0])
-                continue
-            for b in prange(blocks, schedule="dynamic", num_threads=threads):
-                tn_cores(&chip, b * BLOCK, min((b + 1) * BLOCK, cores), t, first_tick + t, &tally[b, 0])
-            for b in range(blocks):
-                for k in range(TN_COUNTS):
-                    counts[t, k] += tally[b, k]
-                    tally[b, k] = 0
+        if threads == 1:  # entering a parallel part costs as much as several cores
+            tn_run(&chip, &work)
+        else:
+            for worker in prange(threads, schedule="static", chunksize=1, num_threads=threads):
+                tn_run(&chip, &work)
         free(chip.plan)
 
 
@@ -160,3 +158,19 @@ def list_spikes(const uint8_t[:, :, ::1] packed, const int64_t[::1] cores, int32
     if ticks == 0 or rows == 0:
         return 0
     return tn_list(&packed[0, 0, 0], ticks, rows, &cores[0], &out[0, 0] if out.shape[0] else NULL, out.shape[0])
+
+
+def take_inputs(const whole[:, ::1] spikes, int32_t[:, ::1] out, int64_t ticks, int64_t cores):
+    """Copy spikes (S, 3) to `out`; returns whether all are inside ticks, cores and axons, and ticks ascend."""
+    cdef int64_t k, n = spikes.shape[0]
+    cdef whole before = 0
+    cdef bint wrong = False
+    _need(spikes, (n, 3), "spikes")
+    _need(out, (n, 3), "out")
+    with nogil:
+        for k in range(n):
+            wrong |= (spikes[k, 0] < before) | (spikes[k, 1] < 0) | (spikes[k, 2] < 0)
+            wrong |= (spikes[k, 0] >= ticks) | (spikes[k, 1] >= cores) | (spikes[k, 2] >= TN_SIZE)
+            before = spikes[k, 0]
+            out[k, 0], out[k, 1], out[k, 2] = <int32_t> before, <int32_t> spikes[k, 1], <int32_t> spikes[k, 2]
+    return not wrong

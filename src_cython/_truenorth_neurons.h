@@ -77,21 +77,25 @@ TN_INLINE void tn_update_as(const tn_chip *chip, const tn_plan *given, tn_now *n
     const int64_t base = now->core * TN_SIZE;
     const int32_t *alpha = chip->threshold + base, *beta = chip->negative_threshold + base, *reset = chip->reset + base;
     const int16_t *leaks = plan.has_stochastic_leak ? now->leak : chip->leak + base;
-    const int64_t leak_mask = plan.has_stochastic_leak ? -1 : plan.leak_mask;
+    /* What is the same for all neurons is read again and again: a step of 0. */
+    const int64_t leak_step = plan.has_stochastic_leak ? TN_I : plan.leak_mask & TN_I;
+    const int64_t alpha_step = plan.threshold_mask & TN_I, beta_step = plan.negative_mask & TN_I;
+    const int64_t reset_step = plan.reset_mask & TN_I;
     const uint8_t *modes = chip->reset_mode + base, *leak_modes = chip->leak_mode + base;
     int32_t *potential = chip->potential + base;
     const tn_i zero = {0};
     tn_i unsettled = zero;
     for (int i = 0; i < TN_SIZE; i += TN_I) {
         tn_i sum = wide ? *(const tn_i *)(now->wide + i) : tn_widen(now->narrow + i);
-        tn_i leak = tn_widen(leaks + (i & leak_mask)), turns = zero;
+        tn_i leak = tn_widen(leaks), turns = zero;
         if (reversal) turns = (tn_widen_bytes(leak_modes + i) & 2) != 0;
         tn_i mode = zero + fixed;
         if (fixed < 0) mode = tn_widen_bytes(modes + i);
         tn_i linear = (mode & 3) == 1, to_reset = (mode & 3) == 0, saturates = (mode & 4) != 0;
-        tn_i a = *(const tn_i *)(alpha + (i & plan.threshold_mask));
-        tn_i b = *(const tn_i *)(beta + (i & plan.negative_mask));
-        tn_i r = *(const tn_i *)(reset + (i & plan.reset_mask)) & to_reset;
+        tn_i a = *(const tn_i *)alpha;
+        tn_i b = *(const tn_i *)beta;
+        tn_i r = *(const tn_i *)reset & to_reset;
+        leaks += leak_step, alpha += alpha_step, beta += beta_step, reset += reset_step;
         tn_i v = *(const tn_i *)(potential + i) + sum;
         tn_i w = v + (reversal ? tn_leak(v, leak, turns) : leak);
         if (__builtin_expect(tn_lanes((((v + TN_HALF) | (w + TN_HALF)) & ~(2 * TN_HALF - 1)) != 0), 0)) {

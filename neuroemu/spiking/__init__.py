@@ -1,5 +1,6 @@
 """Spiking cores: integer neurons, event-driven engines, cores with limits, and the same cores inside Brian2."""
 
+from .activity import PopulationActivity, SpikeStatistics, spike_statistics
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .boards import Board, board
 from .chip import SpikingChip
@@ -21,6 +22,7 @@ from .shifting import LayerShift, ShiftCheck, check_shift
 from .sigma_delta import run_frames
 from .steps import StepsCurve, Stopped, calibrate_stop, steps_curve
 from .stopping import StopWhenSure
+from .timing import MessageSeconds, step_seconds
 from .traffic import Links, spike_counts
 from .truenorth import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, TrueNorthRun, run_truenorth
 from .truenorth_chip import TrueNorthChip
@@ -49,9 +51,11 @@ __all__ = [
     "LoihiCore",
     "LoihiProgram",
     "LoihiRun",
+    "MessageSeconds",
     "NeuronParameters",
     "Noise",
     "Placer",
+    "PopulationActivity",
     "PopulationCounts",
     "ProgramPlacement",
     "RangeCheck",
@@ -60,12 +64,14 @@ __all__ = [
     "Seconds",
     "SharedKernel",
     "ShiftCheck",
+    "SpikeStatistics",
     "SpikingChip",
     "StepsCurve",
     "StopWhenSure",
     "Stopped",
     "Synapses",
     "TrueNorthChip",
+    "TrueNorthCore",
     "TrueNorthCoreProgram",
     "TrueNorthProgram",
     "TrueNorthRun",
@@ -83,15 +89,21 @@ __all__ = [
     "run_truenorth",
     "spike_agreement",
     "spike_counts",
+    "spike_statistics",
+    "step_seconds",
     "steps_curve",
     "to_integer_core",
 ]
 
 
 def __getattr__(name):
-    # Brian2 takes seconds to import, so the class that needs it is made on first use.
+    # Brian2 takes seconds to import, so the classes that need it are made on first use.
     if name == "LoihiCore":
         from .brian import LoihiCore
 
         return LoihiCore
+    if name == "TrueNorthCore":
+        from .brian_truenorth import TrueNorthCore
+
+        return TrueNorthCore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

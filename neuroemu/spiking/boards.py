@@ -22,7 +22,7 @@ from .placers import Floor
 from .placing import sites_of, spans_of
 from .program import LoihiProgram
 from .program_placement import groups_of
-from .traffic import Links, messages
+from .traffic import Links, links_of
 
 MOST_CHIPS = 768  # Pohoiki Springs, the largest machine of Loihi chips: 768 chips (Intel 2020)
 
@@ -123,8 +123,5 @@ def board(
     else:
         raise ArgumentTypeError(f"board: got {type(what).__name__}; give a spiking Network or a LoihiProgram")
     sites = sites_of(chip, found, compartments, f"'{what.name}'", floor)
-    used = sorted({site.unit for site in sites})
-    number = {unit: place for place, unit in enumerate(used)}
-    spans = [[(first, stop, number[unit]) for first, stop, unit in group] for group in spans_of(found, sites)]
-    sent = messages(found, spans, len(used), spikes)
-    return Board(what.name, chip, sites, floor, Links.of(sent, floor.positions(used), floor.joined_mesh))
+    links = links_of(found, spans_of(found, sites), floor, spikes)
+    return Board(what.name, chip, sites, floor, links)

@@ -12,16 +12,16 @@ import numpy as np
 
 from .. import kernels
 from .._checks import choice, integer
-from ..errors import ArgumentTypeError, InputError, UnsupportedError
+from ..errors import ArgumentTypeError, InputError
 from ..kernels.events_reference import COUNT_NAMES
 from .arithmetic import LOIHI1, Convention, encode_weights, pack_weights, whole_array
+from .brian_group import CoreGroup, check_source, need_runtime_device
 
 RING = 63  # slots of input under way: delays 0 .. 62 (Davies 2018: a 6-bit field, up to 62 units)
-DT_SECONDS = 1e-3
 STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_spikespace", "_counts")
 
 
-class _Core:
+class _Core(CoreGroup):
     """Loihi 1 core as a Brian2 group.
 
     In each time step, slot 'thresholds'::
@@ -84,8 +84,6 @@ class _Core:
     Davies et al. 2018, doi:10.1109/MM.2018.112130359. Weights: Michaelis et al. 2022, doi:10.3389/fninf.2022.1015624.
     """
 
-    add_to_magic_network = True
-
     def __init__(
         self,
         n,
@@ -102,26 +100,14 @@ class _Core:
         clock=None,
         name="loihicore*",
     ):
-        from brian2 import second
-        from brian2.core.variables import Variables
-        from brian2.groups.group import Group
-
-        _need_runtime_device()
+        need_runtime_device("LoihiCore")
         n = integer(n, who="LoihiCore", name="n", low=1, high=2**31 - 1)
         self._registers = _registers(
             n, convention, threshold_mantissa, current_decay, voltage_decay, bias_mantissa, bias_exponent, refractory
         )
         self._registers["subtract_reset"] = choice(reset, ("zero", "subtract"), who="LoihiCore", name="reset") != "zero"
         self.convention = convention
-        dt = DT_SECONDS * second if dt is None and clock is None else dt
-        Group.__init__(self, dt=dt, clock=clock, when="thresholds", order=0, name=name)
-        self._N, self.start, self.stop = n, 0, n
-        self.codeobj_class, self._refractory, self._bound = None, False, None
-        self.events = {"spike": None}
-        self.variables = Variables(self)
-        _add_variables(self.variables, n)
-        self.variables.create_clock_variables(self._clock)
-        self._enable_group_attributes()
+        self._begin(n, functools.partial(_add_variables, n=n), dt=dt, clock=clock, name=name)
 
     def connect(self, source, mantissa, *, exponent=0, bits=8, sign_mode="mixed", delay=0, name="loihiconnection*"):
         """Connect all neurons of `source` to all of this core; the connection runs with the core.
@@ -155,12 +141,6 @@ class _Core:
         )
 
     @property
-    def spikes(self):
-        """Indices of the neurons that spiked in the step that was run last."""
-        spikespace = self.variables["_spikespace"].get_value()
-        return spikespace[: spikespace[-1]]
-
-    @property
     def counts(self):
         """What happened so far: dict of int with the names of `kernels.events_reference.COUNT_NAMES`."""
         counts = dict(zip(COUNT_NAMES, self.variables["_counts"].get_value().tolist(), strict=True))
@@ -171,7 +151,7 @@ class _Core:
 
     def before_run(self, run_namespace=None):
         """Bind the kernel to the arrays of this group."""
-        _need_runtime_device()
+        need_runtime_device("LoihiCore")
         arrays = {name: self.variables[name].get_value() for name in STATE}
         ring = arrays["_ring"].reshape(RING, self._N)
         kernel = kernels.events.Core(
@@ -199,32 +179,15 @@ class _Core:
         wraps = [int(value) for value in self.variables["_counts"].get_value()[-3:]]
         self.convention.check_overflow(*wraps, who=f"LoihiCore {self.name!r}")
 
-    def __getitem__(self, item):
-        from brian2.groups.subgroup import Subgroup
-
-        if not isinstance(item, slice) or item.indices(self._N)[2] != 1:
-            raise ArgumentTypeError(f"LoihiCore {self.name!r}: a part of it is a slice without step, such as core[2:5]")
-        start, stop, _ = item.indices(self._N)
-        if start >= stop:
-            raise InputError(f"LoihiCore {self.name!r}: the slice {start}:{stop} is empty; it has {self._N} neurons")
-        return Subgroup(self, start, stop)
-
-    def __repr__(self):
-        return f"<LoihiCore {self.name!r} with {self._N} neurons>"
-
 
 class _Connection:
     """All-to-all synapses from a spike source to a LoihiCore; made by `LoihiCore.connect`."""
 
     def __init__(self, core, source, mantissa, *, exponent, bits, sign_mode, delay, name):
         from brian2.core.base import BrianObject
-        from brian2.core.spikesource import SpikeSource
 
         who = f"LoihiCore {core.name!r}.connect"
-        if not isinstance(source, SpikeSource):
-            raise ArgumentTypeError(f"{who}: source must be a Brian2 group that spikes, got {type(source).__name__}")
-        if "spike" not in source.events:
-            raise InputError(f"{who}: {source.name!r} has no event 'spike'; give it a threshold")
+        check_source(source, who)
         shape = (len(source), len(core))
         w_act = encode_weights(mantissa, exponent=exponent, bits=bits, sign_mode=sign_mode, convention=core.convention)
         if w_act.shape != shape:
@@ -277,18 +240,8 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _need_runtime_device():
-    from brian2.devices.device import RuntimeDevice, get_device
-
-    if not isinstance(get_device(), RuntimeDevice):
-        raise UnsupportedError("LoihiCore: a standalone device is set; call brian2.set_device('runtime')")
-
-
 def _add_variables(variables, n):
     """The state: u, v and q for users, the rest with an underscore; `store` saves all of them."""
-    variables.add_constant("N", value=n)
-    variables.add_arange("i", n, constant=True, read_only=True)
-    variables.add_array("_spikespace", size=n + 1, dtype=np.int32)
     variables.add_array("u", size=n, dtype=np.int32)
     variables.add_array("v", size=n, dtype=np.int32)
     # Float, because Brian2's targets disagree about adding to int32; the kernel refuses what is no whole number.

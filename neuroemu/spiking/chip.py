@@ -24,7 +24,7 @@ from .placers import Floor, Placer, RowByRow
 from .placing import sites_of, spans_of
 from .populations import Population, populations
 from .stopping import StopWhenSure, lead, outputs_by_step, read_out, stopped
-from .traffic import messages
+from .traffic import Links, links_of
 
 BATCH = 32  # images at a time: bounds the memory for spikes, changes no result
 
@@ -92,13 +92,10 @@ class SpikingChip(Chip):
         """The mesh of its cores."""
         return Floor(self.cores, self.cores_per_tile, self.mesh)
 
-    def messages(self, network: Network, sites, spikes: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-        """Messages (cores, cores) from core to core of a placed network, for spikes from `spike_counts`.
-
-        Without `spikes` each neuron spikes once.
-        """
+    def links(self, network: Network, sites, spikes: Mapping[str, np.ndarray] | None = None) -> Links:
+        """Messages over each link of the mesh, for spikes from `spike_counts`; without them each neuron spikes once."""
         found = self.populations(network)
-        return messages(found, spans_of(found, sites), self.cores, spikes)
+        return links_of(found, spans_of(found, sites), self.floor, spikes)
 
     def compartments(self, population: Population) -> int:
         """Compartments of one neuron of a population; 0 where spikes come from outside."""

@@ -8,6 +8,7 @@ sends it two spikes.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -125,9 +126,13 @@ def shares(pieces: Sequence[Core], limits: CoreLimits) -> dict[str, float]:
 
 
 def allocate(
-    found: tuple[Population, ...], limits: CoreLimits, compartments: Callable[[Population], int], who: str
-) -> list[list[Core]]:
-    """Cores of every population, in order. `compartments` gives those of one neuron; 0 means no neurons on the chip."""
+    found: tuple[Population, ...], limits: CoreLimits, compartments: Callable[[Population], int], who: str, *,
+    even: bool = False,
+) -> list[list[Core]]:  # fmt: skip
+    """Cores of every population, in order. `compartments` gives those of one neuron; 0 means no neurons on the chip.
+
+    `even` cuts a population into ranges of about one size where that takes no more cores.
+    """
     cores: list[list[Core]] = [[] for _ in found]
     fan_out = [{} for _ in found]  # by reader: cores that each neuron reaches
     back = any(p.source >= index for index, population in enumerate(found) for p in population.projections)
@@ -140,6 +145,8 @@ def allocate(
                 continue
             reaches = sum(fan_out[index].values(), np.zeros(population.size, np.int64))
             cores[index] = _cut(index, population, reaches, limits, each, who)
+            if even:
+                cores[index] = _evened(cores[index], population, reaches, limits, each)
             spans = [(core.first, core.stop) for core in cores[index]]
             for number, projection in enumerate(population.projections):
                 reach = destinations(projection.weights, spans).sum(axis=1)
@@ -191,6 +198,17 @@ def _cut(index, population, fan_out, limits, each, who) -> list[Core]:
         cores.append(core)
         first = core.stop
     return cores
+
+
+def _evened(cores: list[Core], population, fan_out, limits, each) -> list[Core]:
+    """As many ranges that differ by one neuron at most, if all of them fit; else the ranges as they are."""
+    ends = np.linspace(0, population.size, len(cores) + 1).astype(int).tolist()
+    index, found = cores[0].population, []
+    for first, stop in pairwise(ends):
+        found.append(_measure(index, population, fan_out, first, stop, limits, each))
+        if max(found[-1].shares(limits).values()) > 1:
+            return cores
+    return found
 
 
 def _measure(index, population: Population, fan_out, first, stop, limits, each) -> Core:

@@ -63,9 +63,13 @@ class Placer(ABC):
     pack : bool
         Put pieces of several populations on one core where all its limits allow it, the fullest first. Fewer cores
         are used; a step may take longer, since the busiest core sets its time.
+    even : bool
+        Cut a population into pieces of one size where that takes no more cores, in place of full cores and a rest:
+        the busiest core has less to do.
     """
 
     pack: bool = False
+    even: bool = False
 
     @abstractmethod
     def units(self, n: int, messages: Callable[[Mapping | None], np.ndarray], floor: Floor) -> np.ndarray:

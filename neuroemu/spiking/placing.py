@@ -23,7 +23,7 @@ def sites_of(
     PlacementError
         One neuron takes more than a core, or all together more than the chip.
     """
-    groups = allocate(found, chip.limits, compartments, chip.name)
+    groups = allocate(found, chip.limits, compartments, chip.name, even=chip.placer.even)
     cores = [core for group in groups for core in group]
     fillings = packed(cores, chip.limits) if chip.placer.pack else list(range(len(cores)))
     n = max(fillings, default=-1) + 1

@@ -18,7 +18,7 @@ from .chip import SpikingChip
 from .placing import sites_of, spans_of
 from .populations import BlockRows, Population, Projection
 from .program import Compartments, LoihiProgram, Synapses
-from .traffic import messages
+from .traffic import Links, links_of
 from .wiring import edges_of
 
 
@@ -52,12 +52,12 @@ class ProgramPlacement:
         """One line a population: its cores, compartments and input axons, the largest core, and what is in use."""
         return layer_table(self.sites)
 
-    def messages(self, spikes: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-        """Messages (cores, cores) from core to core; without `spikes`, (N,) by population, each neuron spikes once.
+    def links(self, spikes: Mapping[str, np.ndarray] | None = None) -> Links:
+        """Messages over each link of the mesh; without `spikes`, (N,) by population, each neuron spikes once.
 
         Of a tree, `spikes` are those of all its compartments, by the name of the soma.
         """
-        return messages(self.groups, spans_of(self.groups, self.sites), self.chip.cores, spikes)
+        return links_of(self.groups, spans_of(self.groups, self.sites), self.chip.floor, spikes)
 
     def __repr__(self):
         cores = len({site.unit for site in self.sites})

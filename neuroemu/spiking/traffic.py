@@ -86,6 +86,17 @@ def messages(
     return sent
 
 
+def links_of(
+    found: Sequence[Population], spans: Sequence[Sequence[Span]], floor, spikes: Mapping[str, np.ndarray] | None
+) -> Links:
+    """Messages over the links of a `placers.Floor`; the numbers in `spans` are those of its cores."""
+    used = sorted({number for group in spans for *_, number in group})
+    place = {core: number for number, core in enumerate(used)}
+    counted = [[(first, stop, place[core]) for first, stop, core in group] for group in spans]
+    sent = messages(found, counted, len(used), spikes)
+    return Links.of(sent, floor.positions(np.array(used, np.int64)), floor.joined_mesh)
+
+
 def _fired(spikes: Mapping[str, np.ndarray], population: Population) -> np.ndarray:
     found = np.asarray(spikes.get(population.name, 0), np.float64)
     if found.shape != (population.size,):

@@ -120,7 +120,7 @@ def run_truenorth(
     n = len(program.cores)
     inputs = _inputs(spikes, ticks, n)
     if state is None:
-        state = _start(program, _checks.integer(seed, who=who, name="seed", low=0))
+        state = start_state(program, _checks.integer(seed, who=who, name="seed", low=0))
     elif state.potential.shape != (n, NEURONS):
         raise InputError(
             f"{who}: the state is of {len(state.potential)} cores, the program has {n}; give its own state"
@@ -141,7 +141,7 @@ def run_truenorth(
     totals = dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))
     return TrueNorthRun(
         found,
-        leaving.ravel()[found[:, 1] * NEURONS + found[:, 2]],
+        np.ones(len(found), bool) if leaving[kept].all() else leaving[found[:, 1], found[:, 2]],
         potentials,
         totals,
         counts,
@@ -150,7 +150,8 @@ def run_truenorth(
     )
 
 
-def _start(program, seed) -> TrueNorthState:
+def start_state(program: TrueNorthProgram, seed: int) -> TrueNorthState:
+    """The state before the first tick."""
     n, core_seed = len(program.cores), program.arrays["core_seed"]
     counters = np.zeros((n, 4), np.uint32)
     counters[:, 0], counters[:, 3] = core_seed, 1  # draws have 0 in the last word
@@ -168,6 +169,10 @@ def _inputs(spikes, ticks, cores):
     given = given.reshape(0, 3).astype(np.int32) if given.size == 0 else given
     if given.ndim != 2 or given.shape[1] != 3:
         raise InputError(f"run_truenorth: spikes has shape {given.shape}; give (S, 3): tick, core, axon")
+    if given.dtype in (np.int32, np.int64) and given.flags.c_contiguous:
+        found = np.empty(given.shape, np.int32)
+        if kernels.truenorth.take_inputs(given, found, ticks, cores):
+            return found
     columns = [np.ascontiguousarray(column) for column in given.T]
     for column, name, limit in zip(columns, ("ticks", "cores", "axons"), (ticks, cores, AXONS), strict=True):
         integers(column, "run_truenorth", f"{name} of spikes", column.shape, 0, limit - 1, np.int32)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import chips, place, run, to_spiking
-from neuroemu.errors import PlacementError
+from neuroemu import chips, place, plot, run, to_spiking
+from neuroemu.errors import ArgumentTypeError, PlacementError
 from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
 from neuroemu.spiking import (
     Compartments,
@@ -20,6 +20,7 @@ from neuroemu.spiking import (
     InputAxons,
     Links,
     LoihiProgram,
+    RowByRow,
     Synapses,
     board,
     place_program,
@@ -29,7 +30,9 @@ from neuroemu.spiking import (
 from neuroemu.spiking.cores import CoreLimits, allocate, packed, projected, shares
 from neuroemu.spiking.memory import MOST_BASE
 from neuroemu.spiking.placers import Floor
+from neuroemu.spiking.placing import spans_of
 from neuroemu.spiking.populations import Projection, block_rows, neuron_numbers, populations
+from neuroemu.spiking.traffic import messages
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "nengo_loihi_conv.json").read_text())
 
@@ -223,7 +226,7 @@ def test_populations_that_reach_back_keep_their_output_axons():
     )
     chip = replace(chips.LOIHI, limits=CoreLimits(compartments=30, output_axons=70))
     placed = place_program(program, chip)
-    sent = placed.messages()
+    sent = messages(placed.groups, spans_of(placed.groups, placed.sites), chip.cores, None)
     for site in placed.sites:
         assert sent[site.unit].sum() == site.details["output axons"] <= 70
     assert len(placed.sites) > 5
@@ -254,8 +257,7 @@ def test_links_carry_the_hops_that_a_run_counts():
     net, x = image_network()
     chip = replace(chips.LOIHI, limits=SMALL, cores_per_tile=2, cores=96, mesh=(3, 16), placer=FewestHops(moves=50))
     placement = place(net, chip)
-    sent = chip.messages(net, placement.sites, spike_counts(net, chip, x))
-    links = Links.of(sent, chip.floor.positions(np.arange(chip.cores)), chip.mesh)
+    links = chip.links(net, placement.sites, spike_counts(net, chip, x))
     counts = placement.run(x).counts
     assert links.messages == counts.total("spike_within_tile")
     assert links.hops["east"] + links.hops["west"] == counts.total("hop_east_west") > 0
@@ -288,6 +290,25 @@ def test_annealing_finds_the_best_of_all_places():
     assert hops(found) == best < hops(range(6))
 
 
+@pytest.mark.parametrize("limits", [SMALL, CoreLimits(synaptic_bits=9000), CoreLimits(compartments=100)])
+def test_even_pieces_take_no_more_cores_and_less_time(limits):
+    net, x = image_network()
+    rows = replace(chips.LOIHI, limits=limits)
+    even = replace(rows, placer=RowByRow(even=True))
+    a, b = place(net, rows), place(net, even)
+    assert len(a.sites) == len(b.sites) and all(site.utilisation <= 1 for site in b.sites)
+    evened = 0
+    for name in {site.layer for site in a.sites}:
+        full, same = ([s.rows[1] - s.rows[0] for s in p.sites if s.layer == name] for p in (a, b))
+        assert sum(full) == sum(same)
+        assert same == full or max(same) - min(same) <= 1
+        evened += same != full
+    assert evened
+    first, second = a.run(x), b.run(x)
+    np.testing.assert_array_equal(first.outputs, second.outputs)
+    assert second.latency_per_inference <= first.latency_per_inference
+
+
 def test_packed_cores_keep_every_limit():
     net, _ = image_network()
     found = populations(net)
@@ -314,7 +335,7 @@ def test_a_board_holds_what_a_chip_cannot():
     assert (found.cores, found.chips) == (len(found.sites), -(-len(found.sites) // 4))
     # the same cores as one chip whose mesh is the joined one: every message and hop is there
     wide = replace(small, cores=36, mesh=(6, 3))
-    assert found.links.messages == wide.messages(net, place(net, wide).sites, spikes).sum()
+    assert found.links.messages == wide.links(net, place(net, wide).sites, spikes).messages
     assert found.hops_within_chips + found.hops_between_chips == sum(found.links.hops.values())
     # a chip has one link inside, so what stays within a chip is what crosses it
     inside = found.links.east[:, ::2].sum() + found.links.west[:, ::2].sum()
@@ -334,3 +355,46 @@ def test_a_program_that_fills_pohoiki_springs():
     assert (full.chips, full.cores, full.links.messages) == (768, 3072, 0)
     with pytest.raises(PlacementError, match="needs 3073 cores, the board has 3072"):
         board(LoihiProgram(compartments=(plain(768 * 4 + 1),)), chip)
+
+
+def test_floor_plan_draws_cores_pieces_and_links():
+    net, x = image_network()
+    chip = replace(chips.LOIHI, limits=SMALL, cores=64, cores_per_tile=2, placer=RowByRow(pack=True))
+    placement, spikes = place(net, chip), spike_counts(net, chip, x)
+    axes = plot.floor_plan(placement, spikes=spikes).axes[0]
+    colours = {patch.get_facecolor() for patch in axes.patches if patch.get_fill()}
+    assert len(colours) == 1 + len({site.layer for site in placement.sites})
+    links = chip.links(net, placement.sites, spikes)
+    (lines,) = axes.collections
+    tables = [links.east, links.west, links.south, links.north]
+    assert sorted(lines.get_array()) == sorted(n for table in tables for n in table[table > 0].tolist())
+    assert f"{links.hops['east']:,.0f} east" in axes.get_title()
+    small = replace(chip, cores=4, mesh=(2, 1))
+    plot.floor_plan(board(net, small, chips=16))
+    plot.floor_plan(place_program(program_of(net), chip))
+    with pytest.raises(ArgumentTypeError, match="got int; give a Placement on a SpikingChip"):
+        plot.floor_plan(3)
+
+
+def test_pieces_stay_as_they_are_where_even_ones_do_not_fit():
+    """The last 10 of 40 compartments have 64 inputs each, the others one; a core holds the axons of 6."""
+    weights = np.zeros((640, 40), int)
+    weights[np.arange(30), np.arange(30)] = 2
+    weights[np.arange(640), np.repeat(np.arange(30, 40), 64)] = 2
+    program = LoihiProgram(
+        compartments=(plain(40),), inputs=(InputAxons(name="in", n=640),),
+        synapses=(Synapses(source="in", target="a", mantissa=weights),),
+    )  # fmt: skip
+    limits = CoreLimits(input_axons=6 * 64)
+    for even in (False, True):
+        sites = place_program(program, replace(chips.LOIHI, limits=limits, placer=RowByRow(even=even))).sites
+        assert [site.rows for site in sites] == [(0, 36), (36, 40)]
+
+
+def test_chips_of_a_board_lie_row_by_row():
+    """Five chips of 2 x 1 tiles of 2 cores, three side by side."""
+    floor = Floor(4, 2, (2, 1), chips=5, columns=3)
+    assert floor.joined_mesh == (6, 2) and floor.all_cores == 20
+    assert floor.positions([0, 1, 2, 3, 4, 8, 11, 12, 18]).tolist() == [
+        [0, 0], [0, 0], [1, 0], [1, 0], [2, 0], [4, 0], [5, 0], [0, 1], [3, 1],
+    ]  # fmt: skip
