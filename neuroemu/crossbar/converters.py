@@ -37,7 +37,10 @@ class RowDriver(ABC):
         """Input codes as whole drive steps, clip(rint(scale x), +-limit), float32."""
         if self.limit is None:
             return np.asarray(x, np.float32)
-        return np.clip(np.rint(x * np.float32(scale)), -self.limit, self.limit).astype(np.float32)
+        steps = np.asarray(x * np.float32(scale))
+        np.rint(steps, out=steps)
+        np.clip(steps, -self.limit, self.limit, out=steps)
+        return steps.astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)

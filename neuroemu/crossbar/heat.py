@@ -7,7 +7,8 @@ the time t at the full read voltage; planes of an input are reads of their own. 
 drive steps, so that no order of batches or threads changes them.
 
 Conductances are those of the run's cells at its time, without read noise; drives are what the DAC is asked for. Not in
-it: what wires, transistors and drivers burn, and the charging of lines.
+it: what wires, transistors and drivers burn, and the charging of lines. Cells with an I-V curve of their own are not
+counted: their heat is no square of the drive.
 """
 
 from dataclasses import dataclass, field
