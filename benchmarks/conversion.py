@@ -124,7 +124,7 @@ def pooling(images):
         for coding, steps in (("direct", 64), ("first_spike", 64)):
             judge.spiking(
                 f"{rule}, {coding}, {steps} steps", network, steps=steps, reset="subtract", coding=coding,
-                max_pooling=rule,
+                max_pooling=rule, correct_bias=True,
             )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Accuracy after quantization to few bits, and after pruning, by method: markdown tables.
 
     python benchmarks/quantization.py [--data FOLDER] [--images 10000] [--samples 512] [--networks mnist_cnn resnet8]
-                                      [--tables rounding pruning]
+                                      [--tables rounding pruning units]
 
 FOLDER (or NEUROEMU_TEST_DATA) holds mnist, cifar10 and mlperf_tiny as described in its README. mnist_cnn: calibrated
 on the first training images, judged on test images. ResNet-8: the 2,000 CIFAR-10 images at hand are training images of
@@ -76,13 +76,25 @@ def prunings(network, samples, x, y):
             yield f"| {name} | {method} | {' | '.join(cells)} | {time.process_time() - start:.0f} |"
 
 
+def units(network, samples):
+    """Rows of the third table: arrays, tiles and cores by the share of channels that stays, for chains of layers."""
+    for density in (1.0, 0.75, 0.5, 0.25):
+        small = ne.prune(
+            network, density=density, structure=ne.Channels(), criterion=ne.Contribution(), samples=samples
+        )
+        q, spiking = ne.quantize(small, samples=samples), ne.to_spiking(small, steps=2, samples=samples[:8])
+        placed = [ne.place(q, chip) for chip in (ne.chips.HERMES, ne.chips.ISAAC, ne.chips.TPU_V1)]
+        counts = [str(len(one.sites)) for one in (*placed, ne.place(spiking, ne.chips.LOIHI))]
+        yield f"| {density:.0%} | {small.n_parameters:,} | {' | '.join(counts)} |"
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--data", type=Path, default=os.environ.get("NEUROEMU_TEST_DATA", "."))
     options.add_argument("--images", type=int, default=10_000)
     options.add_argument("--samples", type=int, default=512)
     options.add_argument("--networks", nargs="+", default=["mnist_cnn", "resnet8"])
-    options.add_argument("--tables", nargs="+", default=["rounding", "pruning"])
+    options.add_argument("--tables", nargs="+", default=["rounding", "pruning", "units"])
     chosen = options.parse_args()
     for name, network, samples, x, y in cases(chosen):
         real = 100 * (ne.run_float(network, x).argmax(axis=1) == y).mean()
@@ -94,6 +106,10 @@ def main():
         if "pruning" in chosen.tables:
             print("\n| structure | criterion | 75 % | 50 % | 25 % | CPU s |\n|---|---|---|---|---|---|")
             for row in prunings(network, samples, x, y):
+                print(row, flush=True)
+        if "units" in chosen.tables and name == "mnist_cnn":
+            print("\n| channels | parameters | HERMES | ISAAC | TPU_V1 | LOIHI |\n|---|---|---|---|---|---|")
+            for row in units(network, samples):
                 print(row, flush=True)
 
 

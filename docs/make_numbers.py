@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from neuroemu.chips import PCM_NEURONS, RERAM_NEURONS
+from neuroemu.chips import (
+    EDGE_TPU,
+    ET_SOC_1,
+    H100,
+    HBM_PIM,
+    JETSON_ORIN,
+    PCM_NEURONS,
+    RERAM_NEURONS,
+    T4,
+    TPU_V4I,
+    V100,
+)
 from neuroemu.chips.a100 import A100
 from neuroemu.chips.hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
 from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
@@ -12,9 +23,11 @@ from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
+from neuroemu.chips.tpu_v4i import SOURCE as ACCELFORGE
 from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
 from neuroemu.chips.xeon import XEON_E5_2699V3
 from neuroemu.components import (
+    CELL_HEAT,
     ISAAC_PERIPHERY,
     OPERATIONS,
     Andrulis,
@@ -41,6 +54,7 @@ TABLES = {
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
     "Xeon E5-2699 v3": XEON_E5_2699V3.costs,
+    **{chip.name: chip.costs for chip in (TPU_V4I, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM)},
 }
 INTRODUCTION = """# Numbers and their sources
 
@@ -55,6 +69,11 @@ known.
 Evidence: *silicon* measured; *spice* circuit simulation; *vendor* data sheet; *estimate* from several sources; *fitted*
 derived from a published pair of figures that were not meant as a price; *assumed* our guess; *model* another program's
 or paper's estimate."""
+LEFT_OUT = """## Left out
+
+No source was found and read for these, so no figure stands for them: an FPGA design, prices of Loihi 2 (`LOIHI2` runs
+without), idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any energy of
+HBM-PIM, and write energies of HERMES, IBM's chip, ISAAC and NeuRRAM, whose writes are counted but not priced."""
 COMPONENTS = """## Components
 
 `neuroemu.components` has prices of parts, to make a price list of a machine of your own. Figures that were only
@@ -103,6 +122,7 @@ def components() -> str:
         "Converters, by effective bits 5 to 12 (survey)": [adc_energy(bits, **part) for bits in range(5, 13)],
         f"The same converter of 8 bits, 32 nm, 1.2 GS/s by the laws {', '.join(laws)}": at_8,
         "Row drivers, sampling, neurons": [rows.dac_energy(1), *loose(rows)],
+        "Cells of crossbars": [CELL_HEAT],
         "Arithmetic": OPERATIONS.values(),
         "Memories": [*memory.SRAM.values(), memory.EDRAM, memory.DRAM, *memory.HBM.values()],
         "Links": loose(links),
@@ -119,7 +139,7 @@ def loose(module) -> list[Cost]:
 
 def section(name: str, table: CostTable) -> str:
     """The prices of one machine, and what has none."""
-    lines = [f"## {name}", "", *price_rows(table.costs)]
+    lines = [f"## {name}", "", *(price_rows(table.costs) if table.costs else [f"No prices: {table.unpriced}."])]
     held = [
         f"- `{kind}`: held in the price of {' or '.join(f'`{k}`' for k in by)}" for kind, by in table.covered.items()
     ]
@@ -134,7 +154,9 @@ def times() -> str:
     rows += [("Loihi 1", name, amount(s, "s"), DAVIES) for name, s in LOIHI_SECONDS.items()]
     rows.append(("TPU v1", "clock", f"{TPU_V1.clock_hz / 1e6:g} MHz", f"{JOUPPI}, Table 2"))
     rows.append(("TPU v1", "weight_bandwidth", f"{TPU_V1.weight_bandwidth / 1e9:g} GB/s", f"{JOUPPI}, Table 2"))
-    for chip in (A100, XEON_E5_2699V3):
+    for name, found in (("clock", "1050 MHz"), ("weight_bandwidth", "614 GB/s")):
+        rows.append((TPU_V4I.name, name, found, ACCELFORGE))
+    for chip in (A100, XEON_E5_2699V3, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM):
         rows += [(chip.name, name, value(getattr(chip, name)), source) for name, source in chip.sources.items()]
     lines = ["## Times and rates", "", "| machine | what | value | source |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {m} | `{what}` | {v} | {source} |" for m, what, v, source in rows])
@@ -152,7 +174,7 @@ def value(found) -> str:
 def text() -> str:
     """The whole page."""
     machines = (section(*item) for item in TABLES.items())
-    return "\n\n".join([INTRODUCTION, *machines, times(), components()]) + "\n"
+    return "\n\n".join([INTRODUCTION, *machines, times(), LEFT_OUT, components()]) + "\n"
 
 
 if __name__ == "__main__":

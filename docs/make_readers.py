@@ -10,7 +10,9 @@ from neuroemu.network import (
     _onnx_file,
     _onnx_scope,
     _tflite_layers,
+    _torch_calls,  # noqa: F401  it registers its handlers, as the next one does
     _torch_program,
+    _torch_quantized,  # noqa: F401
     _torch_scope,
     arrays,
     files,

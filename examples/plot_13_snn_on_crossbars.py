@@ -57,7 +57,7 @@ for reset, spikes in networks.items():
         chip = ne.chips.PCM_NEURONS
         return spikes, replace(chip, neurons=replace(chip.neurons, offset=millivolts / 1e3))
 
-    found = ne.sweep(with_offset, (0, 50, 100, 150), x[:100], labels=y[:100], name="offset (mV)")
+    found = ne.sweep(with_offset, (0, 50, 100, 200), x[:100], labels=y[:100], name="offset (mV)")
     offsets[f"reset {reset}"] = found
     print(found)
 

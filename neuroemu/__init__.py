@@ -63,6 +63,7 @@ from .transform import (
     to_truenorth,
 )
 from .versions import show_versions
+from .writing import Writing
 
 __all__ = [
     "AdaRound",
@@ -97,6 +98,7 @@ __all__ = [
     "Sweep",
     "Unfair",
     "Weights",
+    "Writing",
     "ageing",
     "break_even",
     "calibrate",

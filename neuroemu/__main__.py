@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import sys
 import time
 
@@ -89,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("neuroemu: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the table has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def validate(options) -> int:

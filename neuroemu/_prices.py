@@ -11,6 +11,7 @@ KINDS = {"marginal": "J", "average": "J", "static": "W", "leakage": "W"}
 EVIDENCE = ("silicon", "spice", "model", "vendor", "estimate", "fitted", "assumed")
 PARTS = (
     "array", "core", "converters", "synapse", "neuron", "network", "memory", "off_chip", "compute", "chip", "host",
+    "writing",
 )  # fmt: skip
 BOUNDARIES = {  # what a part belongs to when machines are set side by side
     "array": "array",
@@ -24,6 +25,7 @@ BOUNDARIES = {  # what a part belongs to when machines are set side by side
     "off_chip": "off-chip",
     "chip": "chip, not split",
     "host": "host",
+    "writing": "writing",  # programming and refreshing cells, shared out among inferences
 }
 SCOPES = ("core", "chip", "board")
 

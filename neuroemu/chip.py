@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .energy import CostTable, Counts
+from .energy import CostTable, Counts, Writing
 from .network.graph import Network
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -49,6 +49,8 @@ class Execution:
     batch: int = 1  # inferences that share a launch; latency is that of the batch
     traces: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what should worry the user
+    writes: Counts | None = None  # events of writing the chip once
+    writing: Writing | None = None  # how often it is written; None: not charged
     notes: tuple[str, ...] = ()  # settings and assumptions that the figures rest on
 
 

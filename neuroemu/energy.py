@@ -5,7 +5,8 @@ and its source. The model is one affine ledger,
 
     E = sum_k n_k e_k + sum_s P_s t u_s
 
-with n_k events of kind k at e_k joules, and static powers P_s charged for t seconds on u_s powered units.
+with n_k events of kind k at e_k joules, and static powers P_s charged for t seconds on u_s powered units. Events of
+writing a chip are shared out among the inferences that it serves, so their n_k are real numbers.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,15 +20,19 @@ from . import _checks
 from ._counts import Counts, aligned, si
 from ._prices import BOUNDARIES, SCOPES, Cost, CostTable
 from .errors import ArgumentTypeError, PriceError
+from .writing import Writing
 
-__all__ = ["Cost", "CostTable", "Counts", "Energy", "Line", "price"]
+__all__ = ["Cost", "CostTable", "Counts", "Energy", "Line", "Writing", "price"]
+
+UNPRICED_WRITES = "no price in the table; add a Cost of this event to charge it"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """One row of the ledger: joules = quantity x cost.value.
 
-    `quantity` is a number of events, or unit-seconds for a static power. `layer` is "" for a static power.
+    `quantity` is a number of events, a share of a writing, or unit-seconds for a static power. `layer`
+    is "" for a static power.
     """
 
     layer: str
@@ -43,7 +48,8 @@ class Energy:
     Joules are those of all `inferences` together. `boundary` is the scope of the static power in `total`; all scopes
     with a price stand in `static_by_scope`. `missing` lists (layer, kind, count) of events charged nothing because
     their price is unknown; `free` those charged nothing for a stated reason. `unknown` says why the joules are not
-    known at all: they are NaN then.
+    known at all: they are NaN then. `writes` are the events of writing the chip once, `writing` how often it is
+    written; both None where that is not charged.
     """
 
     lines: tuple[Line, ...]
@@ -55,10 +61,12 @@ class Energy:
     free: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
     unknown: str = ""
+    writes: Counts | None = None
+    writing: Writing | None = None
 
     @property
     def dynamic(self) -> float:
-        """Joules of events. An average price puts its static share here."""
+        """Joules of events, writing included. An average price puts its static share here."""
         return self._known(fsum(line.joules for line in self._lines("J")))
 
     @property
@@ -97,8 +105,8 @@ class Energy:
     def by_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (boundary, "dynamic" or "static"), over all layers.
 
-        Boundaries are array, converters, digital, on-chip memory and network, off-chip and host; what was measured as
-        a whole stands as "core, not split" or "chip, not split".
+        Boundaries are array, converters, digital, on-chip memory and network, off-chip, host and writing; what was
+        measured as a whole stands as "core, not split" or "chip, not split".
         """
         share = {"J": "dynamic", "W": "static"}
         return _grouped(self.lines, lambda line: (BOUNDARIES[line.cost.part], share[line.cost.unit]))
@@ -162,6 +170,8 @@ def price(
     units: Mapping[str, int] | None = None,
     boundary: str = "chip",
     allow_missing: bool = False,
+    writes: Counts | None = None,
+    writing: Writing | None = None,
 ) -> Energy:
     """Energy of counted events and charged time, E = sum_k n_k e_k + sum_s P_s t u_s.
 
@@ -181,6 +191,9 @@ def price(
         machines at one boundary. A table without any static power is accepted: averages hold it already.
     allow_missing : bool
         List events without a price in `Energy.missing` and charge them nothing.
+    writes, writing : Counts and Writing, optional
+        Events of writing the chip once, and how often it is written. Each inference is charged its share of them. Those
+        without a price are listed in `Energy.free`: few are published.
 
     Raises
     ------
@@ -196,6 +209,9 @@ def price(
     inferences = _checks.integer(inferences, who="price", name="inferences", low=1)
     _checks.choice(boundary, SCOPES, who="price", name="boundary")
     lines, missing = _dynamic(counts, costs)
+    written = writes if writing is not None and writes else None
+    if written is not None:
+        lines += _of_writing(written, costs, inferences * writing.share(seconds / inferences))
     if missing and not (allow_missing or costs.unpriced):
         raise PriceError(_unpriced(missing[0], costs))
     static = _static(costs, seconds, units or {}, boundary)
@@ -206,9 +222,11 @@ def price(
         seconds=seconds,
         inferences=inferences,
         missing=tuple(missing),
-        free={kind: costs.free[kind] for kind in counts.kinds() if kind in costs.free},
+        free=_free(counts, written, costs),
         excludes=costs.excludes,
         unknown=costs.unpriced if missing else "",
+        writes=written,
+        writing=None if written is None else writing,
     )
 
 
@@ -221,6 +239,23 @@ def _dynamic(counts: Counts, costs: CostTable) -> tuple[list[Line], list[tuple[s
         if n and not (prices or held or kind in costs.free):
             missing.append((layer, kind, n))
     return lines, missing
+
+
+def _of_writing(writes: Counts, costs: CostTable, times: float) -> list[Line]:
+    """Lines of a chip that is written `times`, which need not be whole."""
+    return [
+        Line(layer=layer, cost=cost, quantity=n * times, joules=n * times * cost.value)
+        for (layer, kind), n in writes.items()
+        for cost in costs.of(kind)
+    ]
+
+
+def _free(counts: Counts, writes: Counts | None, costs: CostTable) -> dict[str, str]:
+    found = {kind: costs.free[kind] for kind in counts.kinds() if kind in costs.free}
+    for kind in () if writes is None else writes.kinds():
+        if not costs.of(kind) and kind not in costs.covered:
+            found[kind] = costs.free.get(kind, UNPRICED_WRITES)
+    return found
 
 
 def _static(costs: CostTable, seconds: float, units: Mapping[str, int], boundary: str) -> dict[str, tuple[Line, ...]]:
@@ -271,6 +306,7 @@ def _report(energy: Energy) -> str:
         aligned(rows),
         f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
         f"bands of the prices: {low} to {high}",
+        *_writing(energy),
         *(f"not included: {item}" for item in energy.excludes),
     ))  # fmt: skip
 
@@ -282,7 +318,8 @@ def _rows(energy: Energy) -> str:
     rows = [("event", "quantity", "price", "joules", "kind", "evidence", "source")]
     for cost, lines in merged.items():
         quantity = sum(line.quantity for line in lines)
-        amount = f"{quantity:,}" if cost.unit == "J" else f"{quantity:.4g} s"
+        amount = f"{quantity:.4g} s" if cost.unit == "W" else f"{quantity:,}"
+        amount = f"{quantity:,.4g}" if isinstance(quantity, float) and cost.unit == "J" else amount
         joules = fsum(line.joules for line in lines)
         name = cost.event if cost.unit == "J" else f"{cost.event} ({cost.scope})"
         unit_price = f"{cost.value:.4g} {cost.unit}"
@@ -301,4 +338,20 @@ def _totals(energy: Energy) -> str:
     lines = [f"unknown: {energy.unknown}"] if energy.unknown else lines
     lines += [f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing]
     lines += [f"free: {kind}, {reason}" for kind, reason in energy.free.items()]
+    lines += _writing(energy)
     return "\n".join(lines + [f"not included: {item}" for item in energy.excludes])
+
+
+def _writing(energy: Energy) -> list[str]:
+    """How much of a writing an inference carries, priced or not."""
+    if energy.writes is None:
+        return []
+    share, found = energy.writing.share(energy.seconds / energy.inferences), []
+    for kind in energy.writes.kinds():
+        total = energy.writes.total(kind)
+        spent = [line.joules for line in energy.lines if line.cost.event == kind]
+        priced = (
+            si(fsum(spent) / energy.inferences, "J") if spent else f"not priced ({energy.free.get(kind, 'covered')})"
+        )
+        found.append(f"{energy.writing}: {total:,} x {kind}, {total * share:.4g} an inference, {priced}")
+    return found

@@ -66,8 +66,9 @@ def _unmatched_precision(results) -> Iterator[Unfair]:
         bits = spiking[0].form.matched_bits
         wider = [r for r in dense if r.form.activation_bits > max(2, bits)]
         if dense and len(wider) == len(dense):
+            carry = "step carries" if steps == 1 else "steps carry"
             text = (
-                f"{steps} steps carry {steps + 1} levels; set them beside activations of {max(2, bits)} bits, not of "
+                f"{steps} {carry} {steps + 1} levels; set them beside activations of {max(2, bits)} bits, not of "
                 f"{min(r.form.activation_bits for r in dense)}"
             )
             yield Unfair("unmatched precision", _names([*spiking, *wider]), text)

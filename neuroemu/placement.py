@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import running
-from ._counts import aligned
+from ._sites import layer_table, site_table, utilisation
 from .chip import Chip, Site
 from .errors import ArgumentTypeError
 from .network.graph import Network
@@ -32,7 +32,7 @@ class Placement:
     @property
     def utilisation(self) -> float:
         """Mean share, 0 to 1, of each used unit's scarcest resource that is in use."""
-        return running.utilisation(self.sites)
+        return utilisation(self.sites)
 
     def run(
         self, x, *, labels=None, seed: int = 0, trials: int = 1, threads: int | None = None, progress=True
@@ -52,13 +52,7 @@ class Placement:
 
     def table(self) -> str:
         """One line a site: unit, layer, slices, utilisation and details."""
-        keys = list(dict.fromkeys(key for site in self.sites for key in site.details))
-        rows = [("unit", "layer", "rows", "columns", "used", *keys)]
-        for site in self.sites:
-            spans = (f"{site.rows[0]}:{site.rows[1]}", f"{site.columns[0]}:{site.columns[1]}")
-            details = (_cell(site.details.get(key, "")) for key in keys)
-            rows.append((str(site.unit), site.layer, *spans, f"{site.utilisation:.1%}", *details))
-        return aligned(rows)
+        return site_table(self.sites)
 
     def layers(self) -> str:
         """One line a layer: its units, rows and columns in all, the largest unit, and what of its units is in use.
@@ -66,11 +60,7 @@ class Placement:
         "used" is the mean utilisation; "nonzero", where the chip knows it, the share of the occupied crossings that
         hold a weight.
         """
-        rows = [("layer", "units", "rows", "columns", "largest unit", "used", "nonzero")]
-        for name in dict.fromkeys(site.layer for site in self.sites):
-            rows.append((name, *_summary([site for site in self.sites if site.layer == name])))
-        known = any(row[-1] for row in rows[1:])
-        return aligned(rows if known else [row[:-1] for row in rows])
+        return layer_table(self.sites)
 
     def __repr__(self):
         layers = Counter(site.layer for site in self.sites)
@@ -137,19 +127,3 @@ def run(
     PlacementError, InputError, ArgumentTypeError, PriceError
     """
     return place(network, chip).run(x, labels=labels, seed=seed, trials=trials, threads=threads, progress=progress)
-
-
-def _summary(sites: list[Site]) -> tuple[str, ...]:
-    """Cells of one layer in `Placement.layers`."""
-    sizes = [(site.rows[1] - site.rows[0], site.columns[1] - site.columns[0]) for site in sites]
-    high, wide = max(sizes, key=lambda size: size[0] * size[1])
-    extent = (str(max(site.rows[1] for site in sites)), str(max(site.columns[1] for site in sites)))
-    nonzero = ""
-    if all("nonzero weights" in site.details for site in sites):
-        held = sum(site.details["nonzero weights"] for site in sites)
-        nonzero = f"{held / sum(size[0] * size[1] for size in sizes):.1%}"
-    return (str(len(sites)), *extent, f"{high}x{wide}", f"{running.utilisation(sites):.1%}", nonzero)
-
-
-def _cell(value) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import _checks
+from ._sites import utilisation
 from .chip import Chip, Execution, silent
 from .energy import price
 from .errors import ArgumentTypeError, InputError
@@ -44,6 +45,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
         units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
+        writes=execution.writes, writing=execution.writing,
     )  # fmt: skip
     return Result(
         network_name=network.name,
@@ -58,7 +60,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         energy=energy,
         latency_per_inference=execution.latency,
         throughput=1 / execution.interval if execution.interval > 0 else float("inf"),
-        n_units=len(sites),
+        n_units=execution.units.get("core", len(sites)),
         utilisation=utilisation(sites),
         traces=execution.traces,
         warnings=(*saturation(network, x), *execution.warnings),
@@ -98,11 +100,6 @@ def saturation(network: Network, x: np.ndarray) -> tuple[str, ...]:
     if share < 1e-3:
         return ()
     return (f"{share:.1%} of the input values lie outside {low:.4g} to {high:.4g}, what the network was quantized for",)
-
-
-def utilisation(sites) -> float:
-    """Mean utilisation of the sites, 0 to 1."""
-    return float(np.mean([site.utilisation for site in sites])) if sites else 0.0
 
 
 def data_hash(x: np.ndarray, labels) -> str:

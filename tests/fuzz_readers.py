@@ -34,7 +34,11 @@ POOL = 300  # changed files that are changed further
 
 INSTRUMENTED = [
     *(f"neuroemu.{name}" for name in ("_archive", "sweeps", "crossbar.programmed_files")),
-    *(f"neuroemu.network.{name}" for name in ("files", "onnx_reader", "tflite_reader", "nir_reader")),
+    *(
+        f"neuroemu.network.{name}"
+        for name in ("files", "arrays", "flax_reader", "safetensors_reader", "onnx_reader", "tflite_reader")
+    ),
+    *(f"neuroemu.network.{name}" for name in ("nir_reader", "keras_reader", "_keras_file", "_keras_layers", "_hdf5")),
     *(
         f"neuroemu.network._{name}"
         for name in ("build", "onnx_file", "tflite_file", "nir_file", "hdf5_heap", "nir_text")

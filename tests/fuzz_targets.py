@@ -159,6 +159,16 @@ def _files(*names):
     return [(folder / name).read_bytes() for name in names]
 
 
+def _golden(*names):
+    return [(HERE / "golden" / name).read_bytes() for name in names]
+
+
+def _read_arrays(path):
+    from neuroemu.network import read_arrays
+
+    return {name: float(np.sum(array)) for name, array in read_arrays(path).items()}
+
+
 def _read_events(path):
     from neuroemu import datasets
 
@@ -201,12 +211,16 @@ def _inputs_seeds():
     return [buffer.getvalue()]
 
 
+KERAS = ("keras_sequential.keras", "keras_sequential.h5", "keras_operations.keras")
 AEDAT = ("none.aedat4", "lz4.aedat4", "zstd.aedat4", "dvs128.aedat", "davis346.aedat", "dvs128_3.aedat")
 TABLES = [b"x,y,p,t\n1,2,1,30\n4,5,0,1600000000000007\n", b"t x y p\n0 1 2 1\n5 3 4 -1\n"]
 TARGETS = {
     "onnx": Target(".onnx", _onnx_seeds, _load),
     "tflite": Target(".tflite", _tflite_seeds, _load),
     "nir": Target(".nir", _nir_seeds, _load),
+    "keras": Target(".keras", lambda: _golden(*KERAS), _load),
+    "safetensors": Target(".safetensors", lambda: _golden("flax_cnn.safetensors"), _read_arrays),
+    "flax": Target(".msgpack", lambda: _golden("flax_cnn.msgpack"), _read_arrays),
     "npz": Target(".npz", _npz_seeds, _load),
     "programmed": Target(".npz", _programmed_seeds, _read_programmed),
     "sweep": Target(".csv", _sweep_seeds, _read_sweep),

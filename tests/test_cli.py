@@ -127,7 +127,7 @@ def test_a_chip_that_cannot_run_the_network_is_named(tmp_path, capsys):
     code = main(["--model", str(tmp_path / "net.npz"), "--data", str(tmp_path / "data.npz"), "--chips", "loihi,tpu_v1"])
     told = capsys.readouterr()
     assert code == 1 and "TPU v1" in told.out
-    assert "LOIHI: to_spiking: MaxPool2d 'pool' has no spiking form here" in told.err
+    assert "LOIHI: to_spiking: MaxPool2d 'pool'" in told.err
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 truncated", b"\x80\x04pickle"])

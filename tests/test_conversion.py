@@ -178,8 +178,9 @@ def test_max_pooling_by_a_rule(coding):
     found = by_name(report)
     pool = found["pool"]
     assert pool.rounding == 0 and np.isnan(pool.predicted_steps) and " -  " in str(report)
-    assert found["out"].steps < 2e-3 and found["out"].rounding < 0.02
-    if coding == "first_spike":
+    assert found["out"].steps < 2e-3
+    if coding == "first_spike":  # its biases are corrected, which counts as rounding
+        assert found["out"].rounding > 0.02
         assert pool.steps < 1.5 * abs(1 - pool.unit / found["ra"].unit)
     assert pool.error <= pool.inherited + pool.steps
     with pytest.raises(UnsupportedError, match="give max_pooling"):

@@ -44,17 +44,19 @@ HERMES_COSTS = CostTable(
         "dac_drive": ("core_read_1phase", "core_read_4phase"),
         "word_line_pulse": ("core_read_1phase", "core_read_4phase"),  # that of 8-bit inputs: an upper bound
         "adc_conversion": ("core_read_1phase", "core_read_4phase"),
+        "array_attojoule": ("core_read_1phase", "core_read_4phase"),
     },
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each held in its core read",
         "digital_accumulate": "not published: sums over row tiles are made outside of the cores",
         "neuron_update": "not published: digital neurons are no part of the chip",
         "activation_op": "not published apart: activation functions run in digital units beside the cores",
+        "cell_write": "not published",
     },
     excludes=(
         "routing between cores and layers (in the published runs through an FPGA)",
         "sums over row tiles, activation functions, pooling",
-        "programming the cells, and reading them back to compensate drift",
+        "reading the cells back to verify writes and to compensate drift",
         "host and board",
     ),
 )

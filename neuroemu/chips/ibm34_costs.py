@@ -13,12 +13,13 @@ IBM34_COSTS = CostTable(
             note="42.3 nJ: the best published point, all rows and columns in use; converters and links included",
         ),
     ),
-    covered={"dac_drive": "tile_read", "word_line_pulse": "tile_read", "adc_conversion": "tile_read"},
+    covered=dict.fromkeys(("dac_drive", "word_line_pulse", "adc_conversion", "array_attojoule"), "tile_read"),
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each held in its tile read",
         "digital_accumulate": "not published: sums over row tiles were made beside the chip",
         "neuron_update": "not published: digital neurons are no part of the chip",
         "activation_op": "not published: activation functions were computed beside the chip",
+        "cell_write": "not published",
     },
-    excludes=("activation functions, pooling and sums over row tiles", "programming the cells", "host and board"),
+    excludes=("activation functions, pooling and sums over row tiles", "host and board"),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 Reference: M. Davies et al., "Loihi: A Neuromorphic Manycore Processor with On-Chip Learning", IEEE Micro 38, 82 (2018),
 doi:10.1109/MM.2018.112130359. The mesh of 8 x 4 tiles with 4 cores each is the layout of the open simulator SANA-FE.
 
+The cores keep one copy of the weights of a convolution where axons share them, as nengo-loihi does.
 A neuron that resets by subtraction takes two compartments; its arithmetic here is v - threshold.
 """
 
@@ -16,7 +17,7 @@ LOIHI = SpikingChip(
     name="LOIHI",
     costs=LOIHI_COSTS,
     convention=LOIHI1,
-    limits=CoreLimits(),
+    limits=CoreLimits(shared_kernels=True),
     cores=128,
     cores_per_tile=4,
     mesh=(8, 4),

@@ -39,9 +39,10 @@ def analog_neuron_costs(*, v_read: float, pulse_seconds: float, readout_bits: in
             "word_line_pulse": "not published apart from the word lines' and inputs' share of NeuRRAM's breakdown",
             "capacitor_reset": "part of the price of a comparator's decision",
             "neuron_update": "input neurons: values become spikes outside of the arrays, which is not priced",
+            "cell_write": "not published",
         },
         excludes=("word lines and their drivers", "routing of spikes between tiles", "static power",
-                  "programming the cells", "host and board"),
+                  "host and board"),
     )  # fmt: skip
 
 

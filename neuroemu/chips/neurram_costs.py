@@ -36,7 +36,9 @@ NEURRAM_COSTS = CostTable(
         "word_line_pulse": "not published apart from the word lines' and inputs' share of the breakdown",
         "neuron_update": "not published: digital neurons are no part of the chip",
         "activation_op": "not published apart: made in the neurons",
+        "cell_write": "not published",
+        "array_attojoule": "V^2 G t, for information: NeuRRAM senses voltages, and its columns settle",
     },
     excludes=("word lines and input drivers: about half of the energy in the published breakdown", "static power",
-              "routing between cores", "programming the cells"),
+              "routing between cores"),
 )  # fmt: skip

@@ -3,13 +3,15 @@
 from ..energy import Cost, CostTable
 
 SOURCE = "puma-simulator, include/constants.py (Ankit 2019, doi:10.1145/3297858.3304049)"
+CELLS = 128 * 128
+WRITE_BAND = (1.0, 32.0)  # the constants divide the energy by 32 without a word on why
 CYCLE = 100e-9  # seconds of one read of a 128 x 128 crossbar
 
 
-def _event(event: str, joules: float, part: str, note: str) -> Cost:
+def _event(event: str, joules: float, part: str, note: str, band=(1.0, 1.0)) -> Cost:
     return Cost(
         event=event, value=joules, kind="marginal", device="PUMA", source=SOURCE, evidence="model", part=part,
-        node_nm=32, ops_per_mac=2, note=note,
+        node_nm=32, ops_per_mac=2, note=note, band=band,
     )  # fmt: skip
 
 
@@ -21,7 +23,15 @@ PUMA_COSTS = CostTable(
         _event(
             "adc_conversion", 2e-3 * CYCLE / 128, "converters", "1.56 pJ: 2 mW, taken to convert 128 columns in 100 ns"
         ),
+        _event(
+            "cell_write",
+            676e-9 / 32 / CELLS,
+            "writing",
+            "1.29 pJ: 676 nJ / 32 for a whole crossbar of 128 x 128 with its periphery, written serially",
+            WRITE_BAND,
+        ),
     ),
+    covered={"array_attojoule": "array_read"},
     free={
         "adc_clip": "a diagnostic: conversions that hit the end of the range, each priced as a conversion",
         "neuron_update": "not in the design: it has no spiking neurons",
@@ -31,6 +41,5 @@ PUMA_COSTS = CostTable(
     excludes=(
         "vector units, registers, memories, instruction fetch, network and the 10.4 W of links",
         "static power",
-        "programming the cells",
     ),
 )

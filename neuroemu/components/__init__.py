@@ -6,6 +6,7 @@ the area of arithmetic at 45 nm, 1 MB SRAM at 45 nm, SRAM at 7 nm, GDDR6.
 
 from .adc import AdcModel, Andrulis, LinearBits, PowerOfTwo, SaberiTable, SurveyEnvelope, adc_energy
 from .arithmetic import OPERATIONS, operation_energy
+from .cells import CELL_HEAT
 from .converters import SAMPLE_AND_HOLD, SHIFT_ADD, dac_energy
 from .isaac import ISAAC_PERIPHERY
 from .links import BUS_BIT, CHIP_LINK, HYPERTRANSPORT, MESH_HOP_BIT, ROUTER_FLIT, SPIKE_HOP
@@ -14,6 +15,7 @@ from .scaling import energy_factor, scaled
 
 __all__ = [
     "BUS_BIT",
+    "CELL_HEAT",
     "CHIP_LINK",
     "DRAM",
     "EDRAM",

@@ -178,28 +178,24 @@ def conversion_report(
     InputError
         The second network was not made of the first, or arguments that do not fit.
     """
-    convention = convention_of(chip, who=WHO)
-    _checks.instance(network, Network, who=WHO, name="network")
-    if network.spiking:
-        raise InputError(f"{WHO}: network '{network.name}' is spiking; give the one that it was made of, then it")
-    x = checked(x, spiking, who=WHO)
-    x = network.check_input(x, who=WHO)
-    if labels is not None:
-        labels = _checks.labels(labels, n=len(x), classes=spiking.output_shape[0], who=WHO)
+    from threadpoolctl import threadpool_limits
+
+    convention, x, labels = _checked(network, spiking, chip, x, labels)
     _checks.integer(seed, who=WHO, name="seed", low=0, high=2**63 - 1)
     threads = _checks.threads(threads, who=WHO)
     real = decoded(network)
     plan = plan_of(real, spiking, convention, max_pooling)
     tallies = {layer.name: Tally() for layer in plan.layers}
     answers: dict[str, list] = {"float": [], "integer": [], "spiking": []}
-    for batch in batches(spiking, x, convention, seed=seed, threads=threads):
-        part = x[batch.first : batch.first + len(batch.potentials)]
-        output, floats = run_float(real, part, keep=[layer.name for layer in plan.layers])
-        answers["float"].append(output.argmax(axis=1))
-        if network.quantized:
-            answers["integer"].append(run_integer(network, part).argmax(axis=1))
-        answers["spiking"].append(batch.potentials.argmax(axis=1))
-        add_batch(plan, tallies, floats, batch)
+    with threadpool_limits(limits=1, user_api="blas"):  # sums whose bits do not depend on the machine's cores
+        for batch in batches(spiking, x, convention, seed=seed, threads=threads):
+            part = x[batch.first : batch.first + len(batch.potentials)]
+            output, floats = run_float(real, part, keep=[layer.name for layer in plan.layers])
+            answers["float"].append(output.argmax(axis=1))
+            if network.quantized:
+                answers["integer"].append(run_integer(network, part).argmax(axis=1))
+            answers["spiking"].append(batch.potentials.argmax(axis=1))
+            add_batch(plan, tallies, floats, batch)
     found = {form: np.concatenate(parts) for form, parts in answers.items() if parts}
     return ConversionReport(
         network_name=network.name, spiking_name=spiking.name, n_inputs=len(x), steps=spiking.steps,
@@ -208,6 +204,19 @@ def conversion_report(
         accuracy={} if labels is None else {form: float((said == labels).mean()) for form, said in found.items()},
         agreement=_agreement(found),
     )  # fmt: skip
+
+
+def _checked(network, spiking, chip, x, labels):
+    """(convention, inputs, labels), if they fit both networks."""
+    convention = convention_of(chip, who=WHO)
+    _checks.instance(network, Network, who=WHO, name="network")
+    if network.spiking:
+        raise InputError(f"{WHO}: network '{network.name}' is spiking; give the one that it was made of, then it")
+    x = checked(x, spiking, who=WHO)
+    x = network.check_input(x, who=WHO)
+    if labels is not None:
+        labels = _checks.labels(labels, n=len(x), classes=spiking.output_shape[0], who=WHO)
+    return convention, x, labels
 
 
 def _agreement(found: Mapping[str, np.ndarray]) -> dict[tuple[str, str], float]:

@@ -16,11 +16,15 @@ from .drivers import Drivers, drivers_of
 from .engine import LayerEngine, Part, Tally, part_of
 from .exactness import refuse_rounded_sums
 from .folding import with_folded_reads
+from .heat import EVENT as HEAT
+from .heat import heat_of
 from .inputs import InputScheme
+from .neurons import AnalogNeurons
 from .power_series import PowerSeries
 from .programming import ProgrammedTile, Weights, effective_weights, program, program_references
 from .tables import Tables, tables_of, with_static_errors
 from .wired import wired_weights
+from .writes import writes_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,7 @@ def engine_from(
     `held` is an earlier calibration; None: ranges and compensation are computed here.
     """
     layout, top = chip.layout(layer), chip.mapping.top(mapping.largest_code(layer))
+    writes = 0 if chip.writing is None else writes_of(programmed, layout, top, chip.device, chip.mapping)
     if chip.mapping.in_turn:
         layout = layout_in_turn(layout, programmed, top, chip.device)
     tiles = [cells.tile for cells in programmed]
@@ -120,7 +125,7 @@ def engine_from(
         layer=layer, shape=network.shapes[layer.name], layout=layout, rows_per_tile=high, dac=chip.dac,
         dac_scale=scale, inputs=scheme, planes=planes, adc=chip.adc, tables=tables, seed=seed, threads=threads,
         arrays=arrays, known=_known(layout, tiles, shape), conduction=conduction, drivers=drivers, wired=wired,
-        wire_loss=loss, part=_part(
+        wire_loss=loss, writes=writes, part=_part(
             weights, layout, shape[0], key=(seed, trial, index), exact=chip.arithmetic == "float64", drivers=drivers
         ),
     )  # fmt: skip
@@ -130,6 +135,8 @@ def engine_from(
     else:
         aged = Aged(programmed, weights, samples, chip.device, chip.seconds, (seed, trial, index))
         built = replace(built, tables=chip.compensation.tables(built, aged), tally=Tally())
+    if counts_heat(chip, network):
+        built = replace(built, heat=heat_of(programmed, len(layout.levels), chip, scheme, planes, largest))
     return built if wired is not None else with_counted_reads(with_folded_reads(built, weights, largest), weights)
 
 
@@ -139,6 +146,13 @@ def widest_input(network: Network, layer: L.Weighted) -> int:
         return 1
     grid = network.grids[layer.inputs[0]]
     return max(grid.high - grid.zero_point, grid.zero_point - grid.low)
+
+
+def counts_heat(chip, network: Network) -> bool:
+    """Whether the cells' heat is counted: where the chip's prices name it, cells are ohmic, and pulses are reads."""
+    costs = chip.costs
+    named = bool(costs.of(HEAT)) or HEAT in costs.covered or HEAT in costs.free
+    return named and chip.device.iv is None and not (network.spiking and isinstance(chip.neurons, AnalogNeurons))
 
 
 def can_be_negative(network: Network, layer: L.Weighted) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import _checks
 from ..chip import Chip, Execution, Progress, Site, silent
 from ..devices import Device, Ideal
-from ..energy import Counts
+from ..energy import Counts, Writing
 from ..errors import InputError, PlacementError
 from ..network import layers as L
 from ..network.graph import Network
@@ -24,7 +24,7 @@ from .building import engines_of, planes_of, positions, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of
+from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of, writes_in
 from .describing import describe, rosy
 from .exactness import refuse_powers
 from .feeding import sampled_spikes
@@ -102,6 +102,10 @@ class CrossbarChip(Chip):
     arithmetic : {"float32", "float64"}
         Of the column sums. "float64" rounds nothing: weights are rounded to 2^-20 of a cell level first, and the same
         weights and seed give the same bits on every machine; it takes about twice the time.
+    writing : Writing or None
+        How often the cells are written: each inference carries its share of the writes, "cell_write", that programming
+        takes (`Result.energy`). A device that verifies its writes gives the pulses that it applied; of others each cell
+        above its lowest conductance is one write. None: writing is not charged.
     """
 
     rows: int = 256
@@ -123,6 +127,7 @@ class CrossbarChip(Chip):
     noise_in_wires: str = "exact"
     neurons: Neurons = field(default=DigitalNeurons())
     arithmetic: str = "float32"
+    writing: Writing | None = field(default=Writing())
 
     def __post_init__(self):
         who = f"CrossbarChip '{self.name}'"
@@ -136,6 +141,8 @@ class CrossbarChip(Chip):
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
         _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
+        if self.writing is not None:
+            _checks.instance(self.writing, Writing, who=who, name="writing")
         if self.device.iv is not None and self.dac.v_read > self.device.iv.highest_volts:
             raise InputError(
                 f"{who}: v_read is {self.dac.v_read:g} V; the I-V curve of {type(self.device).__name__} holds up to "
@@ -237,7 +244,7 @@ class CrossbarChip(Chip):
         if network.spiking:
             keys = {"seed": seed, "made": made, "trials": trials, "threads": threads, "progress": progress}
             return read_spiking(self, network, sites, x, engines, **keys)
-        outputs, counts, clips = [], [], []
+        outputs, counts, clips, writes = [], [], [], []
         for trial in range(trials):
             chip = engines(trial)
 
@@ -250,6 +257,7 @@ class CrossbarChip(Chip):
             outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
+            writes.append(writes_in(chip))
         passes = [
             positions(network, layer)
             * planes_of(self, network, layer)
@@ -263,6 +271,8 @@ class CrossbarChip(Chip):
             interval=max(passes, default=0.0),
             traces=_traces(self, clips, chip),
             warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
+            writes=Counts.mean(writes),
+            writing=self.writing,
             notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
         )
 

@@ -48,6 +48,16 @@ def layout_in_turn(layout: Layout, programmed: tuple[ProgrammedTile, ...], top: 
     return replace(layout, levels=levels)
 
 
+def aimed_in_turn(layout: Layout, held: ProgrammedTile, top: int, device: Device) -> np.ndarray:
+    """Levels (rows, columns) that the cells of a tile were programmed to, each slice after those before it."""
+    parts = np.split(levels_read(held.cells, top, device, seconds=0.0), len(layout.factors), axis=1)
+    rest, aimed = _wanted(layout, held.tile), []
+    for factor, part in zip(reversed(layout.factors), reversed(parts), strict=True):
+        aimed.insert(0, digit(rest, factor, top))
+        rest = rest - factor * part
+    return np.concatenate(aimed, axis=1)
+
+
 def _wanted(layout: Layout, tile: Tile) -> np.ndarray:
     """Weight codes (rows, outputs) of a tile."""
     nominal = layout.levels[tile.rows, tile.columns].astype(np.float64)

@@ -6,6 +6,8 @@ from .._counts import si
 from ..energy import Counts
 from ..network import layers as L
 from .converters import Adc
+from .heat import EVENT as HEAT
+from .writes import EVENT as CELL_WRITE
 
 
 def counts_of(chip, network, engines, sites, images: int) -> Counts:
@@ -24,6 +26,8 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         pairs += [(name, chip.read_event, reads * len(tiles)), (name, "dac_drive", engine.tally.drives)]
         if isinstance(chip.adc, Adc):
             pairs += [(name, "adc_conversion", reads * columns), (name, "adc_clip", engine.tally.adc_clips)]
+        if engine.heat is not None:
+            pairs.append((name, HEAT, engine.heat.attojoules))
         additions = additions_of(engine, tiles, vectors)
         if additions:
             pairs.append((name, "digital_accumulate", additions))
@@ -31,6 +35,11 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
         if not isinstance(layer, L.Flatten | L.Reshape | L.Transpose):
             pairs.append((layer.name, "activation_op", int(np.prod(network.shapes[layer.name])) * images))
     return Counts.from_pairs(pairs)
+
+
+def writes_in(engines) -> Counts:
+    """Writes of one programming of the chip, by layer."""
+    return Counts.from_pairs((name, CELL_WRITE, engine.writes) for name, engine in engines.items())
 
 
 def seconds_of_read(chip, sites) -> float:
@@ -42,7 +51,13 @@ def seconds_of_read(chip, sites) -> float:
 
 
 def notes_of(chip) -> tuple[str, ...]:
-    """A line on how long converters take, where a read waits for them."""
+    """A line on how long converters take, where a read waits for them, and on heat that is not counted."""
+    if chip.costs.of(HEAT) and chip.device.iv is not None:
+        return (f"'{HEAT}' is not counted: the cells are not ohmic", *_waits(chip))
+    return _waits(chip)
+
+
+def _waits(chip) -> tuple[str, ...]:
     if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
         return ()
     one = si(chip.adc.seconds_of_conversion, "s")

@@ -17,6 +17,7 @@ from .binary import BinaryPart
 from .cells import Layout
 from .converters import ColumnConverter, RowDriver
 from .drivers import Drivers
+from .heat import Heat
 from .inputs import InputScheme
 from .power_series import PowerSeries, stacked
 from .programming import Weights
@@ -76,6 +77,8 @@ class LayerEngine:
     conduction: PowerSeries | None = None  # of cells that are not ohmic
     wired: Wired | None = None  # where each read is a circuit of its own
     wire_loss: float = 0.0  # share of the column currents that wires take away
+    writes: int = 0  # of cells, in programming the layer once
+    heat: Heat | None = None  # of the cells, where it is counted
     tally: Tally = field(default_factory=Tally)
 
     def multiply(self, drive: np.ndarray, first: int) -> np.ndarray:
@@ -103,6 +106,9 @@ class LayerEngine:
     def read(self, x: np.ndarray, first: int) -> np.ndarray:
         """Outputs (B, P, M), in level-times-drive units, of row inputs (B, P, K)."""
         x = self.layout.driven(x)
+        if self.heat is not None:
+            whole = np.asarray(x, np.float32) if self.dac_scale == 1.0 else self.dac.steps(x, self.dac_scale)
+            self.heat.add(whole)
         total = self._read_rows(x, first)
         if self.known is not None:
             starts = np.arange(0, x.shape[-1], self.rows_per_tile)

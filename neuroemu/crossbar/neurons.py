@@ -7,7 +7,7 @@ the thresholds, biases, resets and refractory times are those of the network's L
 References
 ----------
 .. [1] M. Besrour et al., "Analog spiking neuron in CMOS 28 nm towards large-scale neuromorphic processors",
-   arXiv:2408.07734 (a capacitor, a comparator and a reset as the neuron).
+   arXiv:2408.07734 (a leaky integrate-and-fire neuron in silicon).
 .. [2] W. Wan et al., "A compute-in-memory chip based on resistive random-access memory", Nature 608, 504 (2022),
    doi:10.1038/s41586-022-04992-8 (columns of a crossbar that end in integrators with a comparator).
 """

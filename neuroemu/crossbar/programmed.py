@@ -186,6 +186,8 @@ def digest_of(network: Network) -> str:
         codes = np.ascontiguousarray(layer.weight)
         digest.update(f"{layer.name} {codes.shape} {codes.dtype} {getattr(layer, 'groups', 1)}".encode())
         digest.update(codes.tobytes())
+        if layer.in_groups:  # they decide which rows share a tile, and a calibration's gains
+            digest.update(f"{layer.weight_grid.group}".encode() + layer.weight_grid.factors.tobytes())
     return digest.hexdigest()
 
 

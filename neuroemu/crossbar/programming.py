@@ -85,15 +85,21 @@ def program_references(
     """The same tiles with reference columns, whose targets are spread evenly over those of the tile's cells."""
     held = []
     for index, tile in enumerate(programmed):
-        rows, where = tile.tile.rows, tile.tile.columns
-        cells = [t for t in mapping.targets(levels[rows, where], top, device) if t is not None]
-        sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
-        count = (rows.stop - rows.start) * columns
-        picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
-        targets = sorted_targets[picks].reshape(columns, -1).T[None]
+        targets = reference_targets(tile.tile, levels, top, device, mapping, columns)
         generator = _streams.generator(seed, "reference", trial, layer, index, 0)
         held.append(replace(tile, reference=device.program(targets, generator)))
     return tuple(held)
+
+
+def reference_targets(
+    tile: Tile, levels: np.ndarray, top: int, device: Device, mapping: CellMapping, columns: int
+) -> np.ndarray:
+    """Targets (1, rows, columns), siemens, of the reference columns of a tile."""
+    cells = [t for t in mapping.targets(levels[tile.rows, tile.columns], top, device) if t is not None]
+    sorted_targets = np.sort(np.max(cells, axis=0), axis=None)
+    count = (tile.rows.stop - tile.rows.start) * columns
+    picks = np.linspace(0, sorted_targets.size - 1, count).astype(int)
+    return sorted_targets[picks].reshape(columns, -1).T[None]
 
 
 def effective_weights(

@@ -14,6 +14,7 @@ from ..network.graph import Network
 from .building import planes_of, positions
 from .converters import Adc
 from .counting import additions_of, columns_of, seconds_of_read
+from .heat import EVENT as HEAT
 from .neurons import AnalogNeurons
 
 SATURATED = 0.01  # share of the updates at a rail from which a layer is warned of
@@ -35,6 +36,8 @@ def counts_of(chip, network: Network, engines, sites, spikes, siemens, images: i
             continue
         if isinstance(chip.adc, Adc):
             pairs += [(name, "adc_conversion", reads * columns_of(tiles)), (name, "adc_clip", engine.tally.adc_clips)]
+        if engine.heat is not None:
+            pairs.append((name, HEAT, engine.heat.attojoules))
         additions = additions_of(engine, tiles, engine.tally.vectors)
         if additions:
             pairs.append((name, "digital_accumulate", additions))

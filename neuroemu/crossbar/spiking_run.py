@@ -21,7 +21,7 @@ from ..network.graph import Network
 from .bit_slices import BitSliced
 from .compensation import BatchNorm
 from .converters import IdealDac
-from .counting import clipped_shares, lost_in_wires, notes_of, warnings_of
+from .counting import clipped_shares, lost_in_wires, notes_of, warnings_of, writes_in
 from .describing import rosy
 from .feeding import fed_of, row_conductances, volt_farads, volts_of
 from .inputs import BitSerial, PulseWidth
@@ -119,6 +119,7 @@ class _Told:
 
     activity: Activity
     counts: Counts
+    writes: Counts
     clipped: dict[str, float]  # share of the conversions, by layer
 
 
@@ -141,7 +142,7 @@ def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, thread
 
         outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
         counts = counts_of(chip, network, built, sites, trial.activity.spikes, trial.siemens(), len(x))
-        told.append(_Told(trial.activity, counts, clipped_shares(built, sites)))
+        told.append(_Told(trial.activity, counts, writes_in(built), clipped_shares(built, sites)))
     return _execution(chip, network, np.stack(outputs), told, built, volts, step)
 
 
@@ -159,6 +160,8 @@ def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: 
             *warnings_of(clips), *lost_in_wires(engines), *spiking_warnings(network, activities, images),
             *rosy(chip, network, engines), *spiking_rosy(chip),
         ),
+        writes=Counts.mean(one.writes for one in told),
+        writing=chip.writing,
         notes=(f"{chip.seconds:g} s after programming, compensation {chip.compensation}", *_notes(chip, network, step)),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from .aedat import read_aedat
 from .event_files import read_event_table, read_events, read_nmnist
 from .events import Events, save_events, to_trains
 from .prophesee import read_prophesee
-from .shd import read_shd
+from .shd import read_shd, save_shd
 from .truenorth import mnist_truenorth_network
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "read_prophesee",
     "read_shd",
     "save_events",
+    "save_shd",
     "to_trains",
 ]
 

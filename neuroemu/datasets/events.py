@@ -30,6 +30,35 @@ class Events:
     def __len__(self):
         return len(self.x)
 
+    @classmethod
+    def from_steps(cls, train, *, dt: float) -> "Events":
+        """Events of a spike train: one for each spike, at the first whole microsecond of its step.
+
+        `to_steps` with the same dt gives the train back. `spiking.run_loihi` and `run_spiking` make such trains.
+
+        Parameters
+        ----------
+        train : (T, N), (T, H, W) or (T, P, H, W) array of 0 and 1
+            Of one image. N neurons are columns of one row, without P the polarity is 1.
+        dt : float, >= 1e-6
+            Seconds a step.
+
+        Raises
+        ------
+        InputError
+            Another shape or other numbers, or a step shorter than a microsecond.
+        """
+        who = "Events.from_steps"
+        dt = _checks.real(dt, who=who, name="dt", low=1e-6)
+        train = np.asarray(train)
+        if train.ndim not in (2, 3, 4) or not np.isin(train, (0, 1)).all():
+            raise InputError(f"{who}: train has shape {train.shape}; give spikes (T, N), (T, H, W) or (T, P, H, W)")
+        whole = train.reshape(len(train), *(1,) * (4 - train.ndim), *train.shape[1:])
+        step, polarity, y, x = np.nonzero(whole)
+        if train.ndim < 4:
+            polarity = np.ones_like(x)
+        return cls(x, y, polarity, np.ceil(step * round(dt * 1e6, 6)).astype(np.int64))
+
     def to_steps(
         self, *, dt: float, steps: int, shape: tuple[int, int, int] = (2, 34, 34), start: int | None = 0
     ) -> np.ndarray:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import _checks
+from .. import _checks, _files
 from ..errors import FileFormatError, InputError, MissingDependencyError, UnsupportedError
 from ..network import _nir_file
 from ..network._hdf5_heap import ELEMENT, Heaps
@@ -61,6 +61,53 @@ def read_shd(path: str | os.PathLike, *, samples: Sequence[int] | None = None) -
                 raise FileFormatError("not an HDF5 file; unpack the .gz or .zip first")
         with library.File(found, "r") as file:
             return _recordings(_File(library, file, Heaps(found)), samples)
+
+
+def save_shd(trains, path: str | os.PathLike, *, dt: float, labels=None) -> None:
+    """Write spike trains as an HDF5 file in the form of SHD, one recording an image; `read_shd` reads it back.
+
+    The file has ``spikes/times`` (lists of float64 seconds, the begin of each step), ``spikes/units`` (lists of the
+    numbers of neurons) and ``labels``.
+
+    Parameters
+    ----------
+    trains : (T, B, N) or (T, N) array of 0 and 1
+        Such as one population of `spiking.LoihiRun.spikes`.
+    path : path that ends in .h5 or .hdf5
+    dt : float, >= 1e-6
+        Seconds a step.
+    labels : (B,) integers, optional
+        Default 0.
+
+    Raises
+    ------
+    InputError
+        Arrays of other shapes or numbers, or a path that cannot be written.
+    MissingDependencyError
+        h5py is not installed.
+    """
+    who = "save_shd"
+    if not str(path).lower().endswith((".h5", ".hdf5")):
+        raise InputError(f"{who}: path '{path}' must end in .h5 or .hdf5")
+    trains = np.asarray(trains)
+    trains = trains[:, None] if trains.ndim == 2 else trains
+    if trains.ndim != 3:
+        raise InputError(f"{who}: trains have shape {trains.shape}; give (T, B, N) or (T, N)")
+    labels = np.zeros(trains.shape[1], np.int64) if labels is None else np.asarray(labels)
+    if labels.shape != (trains.shape[1],) or labels.dtype.kind not in "iu":
+        raise InputError(f"{who}: labels have shape {labels.shape}; give {trains.shape[1]} integers")
+    found = [Events.from_steps(trains[:, image], dt=dt) for image in range(trains.shape[1])]
+    library = _library()
+    with _files.replacing(path) as temporary, library.File(temporary, "w") as file:
+        lists = {
+            "times": (np.float64, [e.microseconds / 1e6 for e in found]),
+            "units": (np.int64, [e.x for e in found]),
+        }
+        for name, (kind, values) in lists.items():
+            data = file.create_dataset(f"spikes/{name}", (len(found),), dtype=library.vlen_dtype(kind))
+            for image, value in enumerate(values):
+                data[image] = value
+        file["labels"] = labels
 
 
 def _library():

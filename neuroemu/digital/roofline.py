@@ -23,7 +23,7 @@ import numpy as np
 from .. import _checks
 from ..chip import Chip, Execution, Progress, Site, silent
 from ..energy import Counts
-from ..errors import InputError
+from ..errors import InputError, PlacementError
 from ..network.graph import Network
 from . import _work
 
@@ -104,9 +104,13 @@ class Roofline(Chip):
         Raises
         ------
         PlacementError
-            The network is spiking.
+            The network is spiking, or it is float and only 8 bits have a rate.
         """
         _work.refuse_spiking(network, self.name)
+        if not network.quantized and max(self.peak_ops) == 8:
+            raise PlacementError(
+                f"{self.name}: network '{network.name}' is float, and only codes of 8 bits have a rate; quantize it"
+            )
         peak = self.peak_ops[self._operand_bits(network)]
         sites = []
         for p in _work.products(network):

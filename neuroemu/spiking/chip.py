@@ -6,7 +6,8 @@ outputs, and the counts come from those spikes, the weights and the placement.
 Not modelled: contention on the mesh, the time that messages travel, the management processors, the host.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from ..chip import Chip, Execution, Progress, Site, silent
 from ..errors import InputError, PlacementError
 from ..network import layers as L
 from ..network.graph import Network
-from . import cores as C
 from . import engine
 from .arithmetic import Convention
 from .cores import CoreLimits
 from .meter import Meter, Seconds
+from .placers import Floor, Placer, RowByRow
+from .placing import sites_of, spans_of
 from .populations import Population, populations
 from .stopping import StopWhenSure, lead, outputs_by_step, read_out, stopped
+from .traffic import Links, links_of
 
 BATCH = 32  # images at a time: bounds the memory for spikes, changes no result
 
@@ -43,6 +46,8 @@ class SpikingChip(Chip):
     compartments_to_subtract : int or None
         Compartments that a neuron takes when a spike subtracts the threshold; None refuses that reset.
     step_times : Seconds
+    placer : Placer
+        Which core takes which piece: RowByRow() or FewestHops(...).
     stop : StopWhenSure, optional
         Ends the presentation of an image as soon as its answer is sure; None shows each for all its steps.
     """
@@ -54,11 +59,17 @@ class SpikingChip(Chip):
     mesh: tuple[int, int] = (8, 4)
     compartments_to_subtract: int | None = 2
     step_times: Seconds
+    placer: Placer = field(default_factory=RowByRow)
     stop: StopWhenSure | None = None
 
     def __post_init__(self):
         who = f"SpikingChip '{self.name}'"
-        for name, kind in (("convention", Convention), ("limits", CoreLimits), ("step_times", Seconds)):
+        for name, kind in (
+            ("convention", Convention),
+            ("limits", CoreLimits),
+            ("step_times", Seconds),
+            ("placer", Placer),
+        ):
             _checks.instance(getattr(self, name), kind, who=who, name=name)
         if self.stop is not None:
             _checks.instance(self.stop, StopWhenSure, who=who, name="stop")
@@ -74,18 +85,17 @@ class SpikingChip(Chip):
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a core."""
-        found = self._populations(network)
-        allocated = C.allocate(found, self.limits, self.compartments, self.name)
-        n = sum(map(len, allocated))
-        if n > self.cores:
-            worst = max(found, key=lambda p: len(allocated[found.index(p)]))
-            raise PlacementError(
-                f"{self.name}: network '{network.name}' needs {n} cores, the chip has {self.cores}; layer "
-                f"'{worst.name}' takes {len(allocated[found.index(worst)])}: shrink or prune it"
-            )
-        return tuple(
-            self._site(found, core, unit) for unit, core in enumerate(core for group in allocated for core in group)
-        )
+        return sites_of(self, self.populations(network), self.compartments, f"network '{network.name}'", self.floor)
+
+    @property
+    def floor(self) -> Floor:
+        """The mesh of its cores."""
+        return Floor(self.cores, self.cores_per_tile, self.mesh)
+
+    def links(self, network: Network, sites, spikes: Mapping[str, np.ndarray] | None = None) -> Links:
+        """Messages over each link of the mesh, for spikes from `spike_counts`; without them each neuron spikes once."""
+        found = self.populations(network)
+        return links_of(found, spans_of(found, sites), self.floor, spikes)
 
     def compartments(self, population: Population) -> int:
         """Compartments of one neuron of a population; 0 where spikes come from outside."""
@@ -101,9 +111,9 @@ class SpikingChip(Chip):
         return 1
 
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
-        found = self._populations(network)
+        found = self.populations(network)
         grouped = [[s for s in sites if s.layer == population.name] for population in found]
-        meter = Meter(found, grouped, [self.compartments(p) for p in found], self._position)
+        meter = Meter(found, grouped, [self.compartments(p) for p in found], self.floor)
         codes = engine.input_codes(network, x)
         random = found[0].neuron.coding == "poisson"
         runs = trials if random else 1  # nothing else is drawn: every trial would be the same
@@ -131,12 +141,13 @@ class SpikingChip(Chip):
                     )
                 progress(f"{network.name} on {self.name}", trial * len(x) + part.stop, runs * len(x))
         meter.check(self.convention, self.name)
-        latency = meter.seconds(self.step_times, self.cores_per_tile, self.mesh[0] * self.mesh[1]) / meter.images
+        latency = meter.seconds(self.step_times) / meter.images
         return Execution(
             outputs=outputs,
             counts=meter.event_counts(runs),
             latency=latency,
             interval=latency,
+            units={"core": len({site.unit for site in sites})},
             traces={
                 "spikes per image": {p.name: n / meter.images for p, n in zip(found, meter.spikes_out, strict=True)},
                 "steps": network.steps,
@@ -155,7 +166,8 @@ class SpikingChip(Chip):
         last = by_step[np.arange(len(steps)), steps - 1]
         return last * (by_step.shape[1] / steps)[:, None], steps
 
-    def _populations(self, network: Network) -> tuple[Population, ...]:
+    def populations(self, network: Network) -> tuple[Population, ...]:
+        """The populations of a network whose registers this chip has."""
         if not network.spiking:
             raise PlacementError(
                 f"{self.name}: network '{network.name}' computes with numbers; call to_spiking(network, ...) first"
@@ -192,36 +204,6 @@ class SpikingChip(Chip):
             raise PlacementError(
                 f"{who}: bias {bad} is not a mantissa of up to {L.BIAS_MANTISSA} times 2^(0..7); round it"
             )
-
-    def _site(self, found, core: C.Core, unit: int) -> Site:
-        population = found[core.population]
-        shares = core.shares(self.limits)
-        scarcest = max(shares, key=shares.get)
-        position = self._position(unit)
-        details = {
-            "compartments": core.compartments, "input axons": core.input_axons, "output axons": core.output_axons,
-            "synapses": core.synapses, "synaptic kbit": round(core.synaptic_bits / 1024), "scarcest": scarcest,
-            "tile": f"{position[0]},{position[1]}",
-        }  # fmt: skip
-        if len(population.projections) > 1:
-            details["axons and synapses by path"] = self._paths(found, population, core)
-        return Site(
-            layer=population.name, unit=unit, rows=(core.first, core.stop), columns=(0, core.input_axons),
-            utilisation=shares[scarcest], details=details,
-        )  # fmt: skip
-
-    def _paths(self, found, population: Population, core: C.Core) -> str:
-        """What each projection of a population takes on a core, in words."""
-        taken = []
-        for part in population.projections:
-            axons, synapses, _ = C.projected(part, core.first, core.stop, self.limits)
-            late = f" {part.delay} late" if part.delay else ""
-            taken.append(f"{part.name}{late} from {found[part.source].name}: {axons}, {synapses}")
-        return "; ".join(taken)
-
-    def _position(self, unit: int) -> tuple[int, int]:
-        """(x, y) of the tile of a core."""
-        return C.mesh_position(unit, self.cores_per_tile, self.mesh[0])
 
 
 def _note(stop: StopWhenSure, made: np.ndarray, steps: int) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from ..chip import Site
 from ..energy import Counts
 from ..kernels.events_reference import COUNT_NAMES
-from . import cores as C
 from .arithmetic import Convention
+from .memory import destinations, synapses_into
+from .placers import Floor
 from .populations import Population
 
 
@@ -30,10 +31,11 @@ class Seconds:
 
 
 class Meter:
-    """Adds up events of one run; `positions` gives the mesh position of a core."""
+    """Adds up events of one run; `sites` are those of each population, `each` the compartments of its neurons."""
 
-    def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], positions):
-        self.found, self.sites, self.each, self.positions = found, sites, each, positions
+    def __init__(self, found: tuple[Population, ...], sites: list[list[Site]], each: list[int], floor: Floor):
+        self.found, self.sites, self.each, self.floor = found, sites, each, floor
+        self.cores = sorted({site.unit for group in sites for site in group})
         self.images = 0
         self.image_steps = 0  # steps of the chip, summed over images
         self.idle = [0] * len(found)  # updates of neurons outside their window
@@ -58,19 +60,19 @@ class Meter:
 
     def _add_routes(self, routes, weights, own: list[Site], following: list[Site]):
         """Add the deliveries and hops of the spikes of one projection."""
-        reach = C.destinations(weights, [site.rows for site in following])
+        reach = destinations(weights, [site.rows for site in following])
         reach = np.pad(reach, ((0, len(routes) - len(reach)), (0, 0)))
-        place = [self.positions(site.unit) for site in following]
+        place = self.floor.positions([site.unit for site in following])
         for site in own:
-            mine, here = slice(*site.rows), self.positions(site.unit)
-            hops = np.array([[1, abs(x - here[0]), abs(y - here[1])] for x, y in place])
+            mine, away = slice(*site.rows), np.abs(place - self.floor.positions(site.unit))
+            hops = np.concatenate([np.ones((len(place), 1), np.int64), away], axis=1)
             routes[mine] += reach[mine].astype(np.int64) @ hops
 
     def _fan(self, index) -> list[np.ndarray]:
         """(inputs, cores) float32 for each projection: synapses from each input into each core of a population."""
         found = []
         for projection in self.found[index].projections:
-            fan = [C.synapses_into(projection.weights, *site.rows) for site in self.sites[index]]
+            fan = [synapses_into(projection.weights, *site.rows) for site in self.sites[index]]
             fan = np.stack(fan, axis=1).astype(np.float32)
             found.append(np.pad(fan, ((0, self.found[projection.source].size - len(fan)), (0, 0))))
         return found
@@ -80,7 +82,7 @@ class Meter:
         self.images += images
         total = max(p.level + happened.spikes.shape[1] for p, happened in zip(self.found, activity, strict=True))
         self.image_steps += images * total
-        longest = np.zeros((images, total))
+        spent = np.zeros((len(self.cores), images, total))  # seconds of each core, which may hold several populations
         for index, happened in enumerate(activity):
             self.spikes_out[index] += happened.counts["output_spikes"]
             for name, n in happened.counts.items():
@@ -96,11 +98,12 @@ class Meter:
             if self.sites[index]:
                 self.idle[index] += self.found[index].size * (total - window) * images
                 seconds = self._core_seconds(index, sources, happened, total, times)
-                np.maximum(longest, seconds, out=longest)
-        self.busy += float(longest.sum())
+                for number, site in enumerate(self.sites[index]):
+                    spent[self.cores.index(site.unit)] += seconds[..., number]
+        self.busy += float(spent.max(axis=0, initial=0.0).sum())
 
     def _core_seconds(self, index, sources, happened, total: int, times: Seconds) -> np.ndarray:
-        """(images, total steps): seconds of the longest core of one population in each step."""
+        """(images, total steps, cores): seconds that each core spends on one population in each step."""
         images, steps, neurons = happened.spikes.shape
         size = np.array([site.rows[1] - site.rows[0] for site in self.sites[index]]) * self.each[index]
         active = happened.counts["active_updates"] / (images * steps * neurons)
@@ -108,9 +111,10 @@ class Meter:
         window = np.broadcast_to(size * update, (images, steps, len(size)))
         for spikes, fan in zip(sources, self.fan[index], strict=True):
             window = window + (spikes.astype(np.float32) @ fan) * times.synaptic_op
-        seconds = np.full((images, total), size.max() * times.neuron_update_inactive)
+        seconds = np.empty((images, total, len(size)))
+        seconds[:] = size * times.neuron_update_inactive
         level = self.found[index].level
-        seconds[:, level : level + steps] = window.max(axis=2)
+        seconds[:, level : level + steps] = window
         return seconds
 
     def event_counts(self, runs: int) -> Counts:
@@ -133,10 +137,10 @@ class Meter:
         pairs.append((self.found[0].name, "barrier_sync", self.image_steps))
         return Counts.mean([Counts.from_pairs(pairs)] + [Counts()] * (runs - 1))
 
-    def seconds(self, times: Seconds, cores_per_tile: int, tiles: int) -> float:
+    def seconds(self, times: Seconds) -> float:
         """Time of all images: the longest core and a barrier in each step."""
-        used = -(-sum(map(len, self.sites)) // cores_per_tile)
-        share = (used - 1) / max(1, tiles - 1)
+        used = len({core // self.floor.cores_per_tile for core in self.cores})
+        share = (used - 1) / max(1, self.floor.mesh[0] * self.floor.mesh[1] - 1)
         barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * share
         return self.busy + self.image_steps * barrier
 

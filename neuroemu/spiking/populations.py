@@ -49,20 +49,25 @@ class Projection:
 
     A spike arrives one step after it was emitted, plus `delay`. The window of a population starts one step after that
     of its latest source; the spikes of an earlier source wait until then, so that all arrive for the same step of the
-    presentation.
+    presentation. The last three say how the synapses are stored, where that differs from the core's own way.
     """
 
     name: str  # of the weighted layer
     source: int  # index of the population
     weights: BlockRows  # of the source's neurons
-    delay: int = 0
+    delay: int = 0  # the longest, where they differ
+    weight_bits: int | None = None  # of a stored synapse; None: those of the core
+    tag_bits: int = 0
+    form: tuple = ()  # what else sets its format apart
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one layer. The first has `neuron` an Encode and no projections; the others a Lif and what drives it.
 
-    `level` is the number of steps by which its window starts after that of the input.
+    `level` is the number of steps by which its window starts after that of the input. `profiles` and `thresholds`, (N,
+    ...) arrays, one for each compartment of a neuron, tell apart what needs entries of its own in the tables of a core;
+    without them all neurons are alike.
     """
 
     name: str
@@ -71,6 +76,8 @@ class Population:
     projections: tuple[Projection, ...]
     bias: np.ndarray | None  # int32 (neurons,)
     level: int = 0
+    profiles: tuple[np.ndarray, ...] = ()
+    thresholds: tuple[np.ndarray, ...] = ()
 
     @property
     def size(self) -> int:
@@ -153,7 +160,7 @@ def _population(network, lif: L.Lif, layers, spikes, found) -> Population:
                 f"layer '{name}': its spikes skip {delay} layers and must wait as many steps; a synaptic delay holds "
                 f"{MOST_DELAY}: shorten the path beside it"
             )
-        projections.append(Projection(name, source, weights, delay))
+        projections.append(Projection(name, source, weights, delay, form=(lif.weight_shift,)))
     name = layers[0].name if len(layers) == 1 else lif.inputs[0]
     return Population(name, lif, shape, tuple(projections), _bias(lif, shape), latest + 1)
 

@@ -82,6 +82,8 @@ class PercentileBalance(Balance):
 class MseBalance(Balance):
     """Of 15 candidates from 0.4 to 4 times the largest activation, the one with the smallest mean squared error.
 
+    Where neurons fire once, the candidates are larger by the steps over 20: their spikes spread over the time.
+
     The rates are computed from the spikes that really arrive. The value of a rate is its least-squares fit; with reset
     to zero it exceeds the threshold, because what a spike overshoots is lost. Of large layers, evenly spaced neurons
     are tried.
@@ -95,7 +97,7 @@ class MseBalance(Balance):
             return _both(0.0, layer)
         found = []
         for candidate in CANDIDATES:
-            threshold = candidate * largest
+            threshold = candidate * largest * layer.firing.spread(len(layer.drive))
             value = layer.firing.values(layer.firing.fire(layer.drive, threshold, layer.firing.start * threshold))
             square = float((value * value).sum())
             gain = float((value * goal).sum()) / square if square else threshold

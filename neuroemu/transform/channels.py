@@ -25,11 +25,11 @@ class Labels:
 
     tensors: dict[str, np.ndarray]
 
-    def outputs(self, network: Network, layer: L.Weighted) -> np.ndarray:
+    def outputs(self, layer: L.Weighted) -> np.ndarray:
         """Label (M,) of each output channel."""
         return _channels(self.tensors[layer.name], layer)
 
-    def inputs(self, network: Network, layer: L.Weighted) -> np.ndarray:
+    def inputs(self, layer: L.Weighted) -> np.ndarray:
         """Label of each input channel (I,) of a convolution, or of each input (K,) of a Dense."""
         return _channels(self.tensors[layer.inputs[0]], layer)
 
@@ -49,7 +49,7 @@ def families(network: Network, labels: Labels) -> list[np.ndarray]:
     """Labels that compete: those written by the same layers. Each list is sorted."""
     writers: dict[int, set[str]] = {}
     for layer in network.weighted:
-        for label in labels.outputs(network, layer):
+        for label in labels.outputs(layer):
             writers.setdefault(int(label), set()).add(layer.name)
     found: dict[frozenset, list[int]] = {}
     for label, names in sorted(writers.items()):
@@ -64,7 +64,7 @@ def scores_of(network: Network, labels: Labels, scores: dict[str, np.ndarray]) -
     for layer in network.weighted:
         share = scores[layer.name] ** 2
         read = _read(layer, share / max(float(share.sum()), 1e-300))
-        for label, part in zip(labels.inputs(network, layer), read, strict=True):
+        for label, part in zip(labels.inputs(layer), read, strict=True):
             total[int(label)] += float(part)
     return total
 
@@ -84,9 +84,9 @@ def silenced(network: Network, labels: Labels, kept: np.ndarray) -> Network:
     def silent(layer):
         if not isinstance(layer, L.Weighted):
             return layer
-        out, into = (np.isin(f(network, layer), kept) for f in (labels.outputs, labels.inputs))
+        out, into = (np.isin(f(layer), kept) for f in (labels.outputs, labels.inputs))
         weight = layer.weight * _aligned(out, layer.weight.ndim, 0)
-        if groups_of_dense(layer):
+        if reads_all(layer):
             weight = weight * _aligned(into, layer.weight.ndim, 1)
         bias = None if layer.bias is None else layer.bias * out
         return replace(layer, weight=weight.astype(layer.weight.dtype), bias=bias)
@@ -101,7 +101,7 @@ def shrunk(network: Network, labels: Labels, kept: np.ndarray) -> Network:
     def cut(layer):
         there = alive[layer.name]
         if isinstance(layer, L.Weighted):
-            return _cut_weights(layer, *(np.isin(f(network, layer), kept) for f in (labels.outputs, labels.inputs)))
+            return _cut_weights(layer, *(np.isin(f(layer), kept) for f in (labels.outputs, labels.inputs)))
         if isinstance(layer, L.Scale):
             return replace(
                 layer, **{field: _cut_numbers(getattr(layer, field), there) for field in ("scale", "offset")}
@@ -114,7 +114,7 @@ def shrunk(network: Network, labels: Labels, kept: np.ndarray) -> Network:
     return network.replace(layers=tuple(cut(layer) for layer in network.layers))
 
 
-def groups_of_dense(layer: L.Weighted) -> bool:
+def reads_all(layer: L.Weighted) -> bool:
     """Whether every output of the layer reads every input."""
     return isinstance(layer, L.Dense) or layer.groups == 1
 
@@ -199,7 +199,7 @@ def _channels(labels: np.ndarray, layer: L.Weighted) -> np.ndarray:
 
 def _read(layer: L.Weighted, share: np.ndarray) -> np.ndarray:
     """Squares of the weights that read each input channel."""
-    if groups_of_dense(layer):
+    if reads_all(layer):
         return share.sum(axis=(0, *range(2, share.ndim)))
     by_group = share.reshape(layer.groups, -1, *share.shape[1:]).sum(axis=(1, 3, 4))
     return by_group.ravel()
@@ -214,7 +214,7 @@ def _aligned(mask: np.ndarray, ndim: int, axis: int) -> np.ndarray:
 def _cut_weights(layer: L.Weighted, out: np.ndarray, into: np.ndarray) -> L.Weighted:
     weight = layer.weight[out]
     changes = {"bias": None if layer.bias is None else layer.bias[out]}
-    if groups_of_dense(layer):
+    if reads_all(layer):
         weight = weight[:, into]
     elif layer.weight.shape[1] == 1:
         changes["groups"] = int(into.sum())

@@ -28,6 +28,14 @@ class Firing:
         """Initial potential over the threshold: half of it rounds a rate; a first spike needs no rounding."""
         return 0.0 if self.once else 0.5
 
+    def spread(self, steps: int) -> float:
+        """What thresholds are to be multiplied by so that spikes use `steps` steps: 1 for rates.
+
+        A steady input of the size of the threshold makes a neuron fire in the first step. On training images of the
+        embedded network, steps over 20 gave most at 32 steps, of 40, 20 and 13; at 64 steps 13 gave 0.6 points more.
+        """
+        return max(1.0, steps / 20) if self.once else 1.0
+
     def current(self, received: np.ndarray) -> np.ndarray:
         """Current (T, B, ...) from what the synapses deliver; changed in place."""
         if self.once:

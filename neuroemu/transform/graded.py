@@ -29,6 +29,7 @@ from ..network.graded import Programmed
 from ..network.graph import INPUT, Network
 from ..network.grids import Grid
 from ..network.spiking_programs import Accumulate, IntegrateFire, PhaseFire
+from .weights import refuse_groups
 
 CODINGS = ("burst", "phase", "rate")
 LARGEST = 5  # spikes of a burst (Li and Zeng 2022)
@@ -76,12 +77,7 @@ def to_graded(
     _checks.instance(network, Network, who="to_graded", name="network")
     if not network.quantized or network.spiking:
         raise InputError(f"to_graded: network '{network.name}' is not quantized; call quantize(network, ...) first")
-    for layer in network.weighted:
-        if layer.in_groups:
-            raise UnsupportedError(
-                f"to_graded: layer '{layer.name}' has a weight step for each group of inputs, a neuron has one; use "
-                "quantize(..., groups=None)"
-            )
+    refuse_groups(network, who="to_graded")
     _checks.choice(coding, CODINGS, who="to_graded", name="coding")
     _checks.integer(steps, who="to_graded", name="steps", low=1, high=4096)
     _checks.integer(largest, who="to_graded", name="largest", low=1, high=2**15)

@@ -146,12 +146,6 @@ class AdaRound(Rounding):
         return np.where(problem.kept, np.clip(low + up, -problem.high, problem.high), 0.0)
 
 
-def error_of(problem: Problem, codes: np.ndarray, target: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """E (M,) of codes against real targets, with `second` as A."""
-    away = problem.steps * codes - target
-    return ((away @ second) * away).sum(axis=1)
-
-
 def descend(problem: Problem, target, second, codes: np.ndarray, sweeps: int) -> np.ndarray:
     """Codes after up to `sweeps` rounds in which each moves to its best value given the others; E never grows."""
     codes, kept, diagonal = codes.copy(), problem.kept, np.diag(second)

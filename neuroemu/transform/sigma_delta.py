@@ -21,6 +21,7 @@ from ..network import layers as L
 from ..network.codes import is_relabelling
 from ..network.graded import Delta
 from ..network.graph import INPUT, Network
+from .weights import refuse_groups
 
 _MOVE = (L.Flatten, L.Reshape, L.Transpose)
 _COMPUTE = (
@@ -66,6 +67,7 @@ def to_sigma_delta(
         raise InputError(
             f"to_sigma_delta: network '{network.name}' is not quantized; call quantize(network, ...) first"
         )
+    refuse_groups(network, who="to_sigma_delta")
     steps = 1 if steps is None else _checks.integer(steps, who="to_sigma_delta", name="steps", low=1, high=4096)
     for layer in network.layers:
         _check_layer(network, layer)

@@ -77,7 +77,8 @@ def to_spiking(
         How thresholds follow from the activations on the samples.
     correct_bias : bool
         Take out of each bias what the spikes shift the mean of its channel by, as measured on the samples. Deep
-        networks gain.
+        networks gain. With first spikes it is always done: a neuron answers before its late inputs arrive, which
+        shifts every layer.
     max_pooling : OrPooling or AveragePooling, optional
         The rule that stands in for max pooling; without one it is refused.
     name : str, optional
@@ -130,7 +131,7 @@ def _checked(network, steps, coding, reset, balance, correct_bias) -> How:
             f"to_spiking: coding 'first_spike' with {steps} steps; a neuron stays silent for {MOST_REFRACTORY} steps "
             "after its spike, so use no more"
         )
-    return How(steps, coding, Firing("zero" if once else reset, once), balance, correct_bias)
+    return How(steps, coding, Firing("zero" if once else reset, once), balance, correct_bias or once)
 
 
 def _input_top(network: Network, samples) -> float:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
-from ..errors import ArgumentTypeError
+from ..errors import ArgumentTypeError, UnsupportedError
+from ..network.graph import Network
 from ..network.grids import Grid
 from .calibration import Calibration, MinMax, Mse
 
@@ -53,6 +54,16 @@ def check_weight_calibration(calibration) -> Calibration:
     if not isinstance(calibration, MinMax | Mse):
         raise ArgumentTypeError(f"quantize: weight_calibration is {calibration!r}; give MinMax() or Mse()")
     return calibration
+
+
+def refuse_groups(network: Network, *, who: str) -> None:
+    """UnsupportedError where groups of inputs have weight steps of their own."""
+    for layer in network.weighted:
+        if layer.in_groups:
+            raise UnsupportedError(
+                f"{who}: layer '{layer.name}' has a weight step for each group of inputs, a neuron has one; use "
+                "quantize(..., groups=None)"
+            )
 
 
 def weight_grid(

@@ -17,8 +17,10 @@ from neuroemu.crossbar import (
     Significance,
     TileGain,
     ideal,
+    load_programmed,
+    program,
 )
-from neuroemu.errors import PlacementError
+from neuroemu.errors import InputError, PlacementError
 from neuroemu.network import Conv2d, Dense, Flatten, relu, sequential
 
 random = np.random.default_rng(0)
@@ -83,3 +85,20 @@ def test_what_arrays_cannot_hold_is_refused():
     grouped = sequential([Conv2d(name="conv", weight=np.ones((4, 1, 3, 3)), groups=2)], input_shape=(2, 6, 6))
     with pytest.raises(PlacementError, match="is a grouped convolution"):
         ne.place(ne.quantize(grouped, samples=X, groups=ne.Groups(3)), CHIP)
+
+
+def test_programmed_cells_belong_to_their_groups(tmp_path):
+    cells = program(Q, ne.chips.HERMES, seed=1)
+    cells.save(tmp_path / "cells.npz")
+    again = load_programmed(tmp_path / "cells.npz", Q, ne.chips.HERMES)
+    first, second = (ne.run(Q, chip, X, seed=2).outputs for chip in (cells, again))
+    np.testing.assert_array_equal(first, second)
+    layers = [
+        replace(n, weight_grid=replace(n.weight_grid, factors=n.weight_grid.factors + 1)) if n in Q.weighted else n
+        for n in Q.layers
+    ]
+    other = Q.replace(layers=tuple(layers))
+    with pytest.raises(PlacementError, match="not the one in its cells"):
+        ne.place(other, cells)
+    with pytest.raises(InputError, match="other weights"):
+        load_programmed(tmp_path / "cells.npz", other, ne.chips.HERMES)

@@ -9,6 +9,7 @@ from neuroemu import chips, place, run, to_spiking
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
 from neuroemu.network import Conv2d, Dense, Encode, Flatten, Grid, Lif, Network, Transpose, relu, sequential
 from neuroemu.network.ops import exact_product, weighted_sum
+from neuroemu.spiking import FewestHops, RowByRow
 from neuroemu.spiking.cores import CoreLimits, allocate, synapses_into
 from neuroemu.spiking.populations import populations
 
@@ -261,11 +262,19 @@ def test_pruning_saves_energy_and_memory():
     )
 
 
-@pytest.mark.parametrize("limits", [CoreLimits(), CoreLimits(compartments=5)])
-def test_time_is_that_of_the_longest_core_in_each_step(limits):
+@pytest.mark.parametrize(
+    "limits, placer",
+    [
+        (CoreLimits(), RowByRow()),
+        (CoreLimits(compartments=5), RowByRow()),
+        (CoreLimits(compartments=40), RowByRow(pack=True)),
+        (CoreLimits(compartments=20), FewestHops(moves=200, pack=True)),
+    ],
+)
+def test_time_is_that_of_the_longest_core_in_each_step(limits, placer):
     """The step model, written out for each image, step and core."""
     net, x = spiking_net(), inputs(3)
-    chip = replace(chips.LOIHI, limits=limits)
+    chip = replace(chips.LOIHI, limits=limits, placer=placer)
     sites, times = place(net, chip).sites, chip.step_times
     _, fired = plain_run(net, x)
     order = ["encode", "conv", "hidden", "out"]
@@ -279,21 +288,23 @@ def test_time_is_that_of_the_longest_core_in_each_step(limits):
     seconds = 0.0
     for b in range(len(x)):
         for step in range(STEPS + 3):
-            spent = []
+            spent = dict.fromkeys({site.unit for site in sites}, 0.0)
             for site in sites:
                 layer = order.index(site.layer)
                 local, n = step - layer, site.rows[1] - site.rows[0]
                 if not 0 <= local < STEPS:
-                    spent.append(n * times.neuron_update_inactive)
+                    spent[site.unit] += n * times.neuron_update_inactive
                     continue
                 active = counts[site.layer]["neuron_update_active"] / (len(x) * STEPS * found[layer].size)
-                spent.append(n * (active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive))
+                spent[site.unit] += n * (
+                    active * times.neuron_update_active + (1 - active) * times.neuron_update_inactive
+                )
                 if layer:
                     synapses = synapses_into(found[layer].projections[0].weights, *site.rows)
                     before = spikes[order[layer - 1]][local, b, : len(synapses)]
-                    spent[-1] += (before * synapses).sum() * times.synaptic_op
-            seconds += max(spent)
-    tiles = -(-len(sites) // 4)
+                    spent[site.unit] += (before * synapses).sum() * times.synaptic_op
+            seconds += max(spent.values())
+    tiles = len({site.unit // 4 for site in sites})
     barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * (tiles - 1) / 31
     expected = seconds / len(x) + (STEPS + 3) * barrier
     assert result.latency_per_inference == pytest.approx(expected, rel=1e-5)

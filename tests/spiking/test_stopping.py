@@ -177,7 +177,7 @@ def test_bits_do_not_depend_on_threads_or_the_batch():
 @pytest.mark.parametrize("first", [1, 4])
 def test_a_calibrated_rule_reaches_its_agreement_with_every_larger_margin_and_with_none_smaller(agreement, first):
     net, samples = spiking_net(), inputs(60)
-    rule = calibrate_stop(net, chips.LOIHI, samples, agreement=agreement, first=first)
+    rule = calibrate_stop(net, chips.LOIHI, samples, agreement=agreement, first=first, safety=1)
     curve = steps_curve(net, chips.LOIHI, samples)
     for margin in [rule.margin, *np.linspace(rule.margin, curve.leads.max(), 50)]:
         assert curve.stopped(replace(rule, margin=float(margin))).agreement >= agreement
@@ -191,7 +191,8 @@ def test_a_calibrated_rule_reaches_its_agreement_with_every_larger_margin_and_wi
 def test_no_margin_is_needed_where_anything_is_right():
     net = spiking_net()
     assert calibrate_stop(net, chips.LOIHI, inputs(20), agreement=0.0).margin == 0.0
-    assert calibrate_stop(net.replace(samples=inputs(20)), chips.LOIHI).margin > 0.0
+    bare = calibrate_stop(net.replace(samples=inputs(20)), chips.LOIHI, safety=1.0)
+    assert calibrate_stop(net, chips.LOIHI, inputs(20)).margin == 2 * bare.margin > 0.0
 
 
 @pytest.mark.parametrize("coding", ["direct", "poisson"])
@@ -226,6 +227,8 @@ def test_bad_arguments():
         calibrate_stop(net, chips.LOIHI)
     with pytest.raises(InputError, match="agreement is"):
         calibrate_stop(net, chips.LOIHI, inputs(), agreement=1.5)
+    with pytest.raises(InputError, match=r"safety is 0.5"):
+        calibrate_stop(net, chips.LOIHI, inputs(), safety=0.5)
     with pytest.raises(InputError, match="allowed: 1 to 12"):
         calibrate_stop(net, chips.LOIHI, inputs(), first=13)
     with pytest.raises(InputError, match="labels"):

@@ -10,7 +10,7 @@ import neuroemu as ne
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Add, Conv2d, Dense, Flatten, relu, sequential
 from neuroemu.transform.moments import Moments, moments_of
-from neuroemu.transform.rounding import Problem, error_of
+from neuroemu.transform.rounding import Problem
 
 RULES = [ne.Gptq(sweeps=0), ne.Gptq(), ne.AdaRound()]
 
@@ -23,6 +23,12 @@ def problem(seed, outputs=2, inputs=8, high=1, zeros=0.0):
     weight = random.normal(0, 1, (outputs, inputs)) * (random.random((outputs, inputs)) >= zeros)
     steps = np.full_like(weight, 1.3 if high == 1 else 0.8)
     return Problem(weight, steps, high, Moments(second, second, rows.mean(axis=0), rows.mean(axis=0)))
+
+
+def error_of(p, codes, target, second):
+    """E (M,) of codes."""
+    away = p.steps * codes - target
+    return np.einsum("mk,kl,ml->m", away, second, away)
 
 
 def least(p, choices):

@@ -106,8 +106,9 @@ def test_processors_count_factors_and_systolic_arrays_refuse():
     q = ne.quantize(net(), samples=X, groups=ne.Groups(32), weight_bits=4)
     with pytest.raises(PlacementError, match=r"'conv' has a weight step for each group of 32 .* groups=None"):
         ne.place(q, ne.chips.TPU_V1)
-    with pytest.raises(UnsupportedError, match=r"to_graded: layer 'conv' has a weight step for each group"):
-        ne.to_graded(q, steps=4)
+    for make in (lambda: ne.to_graded(q, steps=4), lambda: ne.to_sigma_delta(q)):
+        with pytest.raises(UnsupportedError, match=r"layer 'conv' has a weight step for each group"):
+            make()
     plain = ne.quantize(net(), samples=X, weight_bits=4)
     with_groups, without = (ne.run(n, ne.chips.A100, X) for n in (q, plain))
     np.testing.assert_array_equal(with_groups.outputs.reshape(60, -1), ne.run_integer(q, X))

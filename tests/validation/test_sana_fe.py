@@ -4,12 +4,16 @@ golden/sanafe_random.npz, by make_sanafe_golden.py: edges (n, 2) source and targ
 each; synapse (N,) kind at the target; fired (steps, N); energies by part and simple time of each step.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from neuroemu import chips
+from neuroemu.chip import Site
 from neuroemu.energy import Counts, price
+from neuroemu.spiking import Compartments, LoihiProgram, MessageSeconds, Synapses, place_program, step_seconds
 from neuroemu.validation.spiking import SANA_FE_SECONDS as T
 from neuroemu.validation.spiking import sana_fe_table
 
@@ -75,3 +79,40 @@ def test_energy_by_part_of_every_step(golden):
 def test_simple_time_of_every_step(golden):
     ours = [seconds(golden, step) for step in range(len(golden["fired"]))]
     np.testing.assert_allclose(ours, golden["seconds"], rtol=1e-9)
+
+
+def test_a_placed_program_takes_the_same_time(golden):
+    """The same network as a LoihiProgram on the same cores: messages found by our placement."""
+    first, sizes = {"a": 0, "b": 24, "c": 64}, {"a": 24, "b": 40, "c": 16}
+    kinds = {name: str(golden["synapse"][start]) for name, start in first.items()}
+    synapses = []
+    for source, target in ("ab", "bc", "bb", "ac", "ca"):
+        matrix = np.zeros((sizes[source], sizes[target]), np.int64)
+        for i, j in golden["edges"].tolist():
+            if 0 <= i - first[source] < sizes[source] and 0 <= j - first[target] < sizes[target]:
+                matrix[i - first[source], j - first[target]] = 2
+        synapses.append(Synapses(source=source, target=target, mantissa=matrix))
+    parts = tuple(Compartments(name=name, n=n, threshold_mantissa=9) for name, n in sizes.items())
+    placed = place_program(LoihiProgram(compartments=parts, synapses=tuple(synapses)), chips.LOIHI)
+    unit = golden["cores"][:, 0] * 4 + golden["cores"][:, 1]
+    sites = [
+        Site(layer=name, unit=int(core), rows=span, columns=(0, 0), utilisation=0.0)
+        for name in sizes for core, span in pieces(unit[first[name] : first[name] + sizes[name]])
+    ]  # fmt: skip
+    times = MessageSeconds(
+        update=T["soma_access"] + T["soma_update"], spike=T["soma_spike"], message_out=T["axon_out"],
+        message_in=T["axon_in"], synapse={n: T[f"synapse_{kind}"] for n, kind in kinds.items()},
+        barrier=T["sync_2_tiles"],
+    )  # fmt: skip
+    spikes = {name: golden["fired"][:, start : start + sizes[name]] for name, start in first.items()}
+    ours = step_seconds(replace(placed, sites=tuple(sites)), spikes, times)
+    np.testing.assert_allclose(ours, golden["seconds"], rtol=1e-9)
+    batched = {name: np.stack([train, train[::-1]], axis=1) for name, train in spikes.items()}
+    both = step_seconds(replace(placed, sites=tuple(sites)), batched, times)
+    np.testing.assert_allclose(both, np.stack([ours, ours[::-1]], axis=1), rtol=1e-12)
+
+
+def pieces(units):
+    """(core, (first, stop)) of each run of neighbouring neurons on one core."""
+    starts = [0, *(np.flatnonzero(np.diff(units)) + 1).tolist()]
+    return [(units[a], (a, b)) for a, b in zip(starts, [*starts[1:], len(units)], strict=True)]
