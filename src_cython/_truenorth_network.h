@@ -4,7 +4,7 @@
 
 #include "_truenorth_neurons.h"
 
-#define TN_AHEAD 8 /* cores between asking for memory and using it */
+#define TN_AHEAD 2 /* cores between asking for memory and using it */
 
 /* Sets a bit (0..7) and returns whether it was set. */
 TN_INLINE int tn_set(uint8_t *at, int number, int atomic)
