@@ -8,10 +8,9 @@
 
 #include "_truenorth_network.h"
 #include "_truenorth_synapses.h"
+#include <time.h>
 #if defined(_WIN32)
 #include <windows.h>
-#else
-#include <time.h>
 #endif
 
 /* ---------------------------------------------------------------- draws */
@@ -131,10 +130,12 @@ static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t firs
 
    A piece is one block of cores in one tick; pieces are numbered tick by tick and each thread takes the next one. A
    piece starts when all pieces of the tick before are done, whoever did them: a thread that the machine does not run
-   delays the others by the piece that it holds, and never because it has not come to a meeting point.
+   delays the others by the piece that it holds, and never because it has not come to a meeting point. On a busy machine
+   that is still too much: where all together take longer for a piece than the first thread alone, it goes on alone.
 */
 #define TN_SPINS 2000        /* some 30 us of waiting awake: less than a piece takes */
 #define TN_NAP_NANOSECONDS 20000
+#define TN_TRIAL 16 /* ticks before the first thread compares */
 
 typedef struct {
     const int32_t *inputs; /* (n_inputs, 3), ticks ascending */
@@ -143,7 +144,15 @@ typedef struct {
     TN_ALIGNED int64_t taken; /* pieces, each counter in a cache line of its own */
     TN_ALIGNED int64_t done;
     TN_ALIGNED int64_t opened; /* ticks whose spikes from outside are set */
+    int64_t alone; /* helpers go home */
 } tn_work;
+
+static double tn_seconds(void)
+{
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 static void tn_wait(const int64_t *counter, int64_t least)
 {
@@ -175,10 +184,13 @@ static void tn_open(const tn_chip *chip, tn_work *work, int64_t t)
     __atomic_store_n(&work->opened, t + 1, __ATOMIC_RELEASE);
 }
 
-/* What one thread does. */
-static void tn_run(const tn_chip *chip, tn_work *work)
+/* What one thread does; worker 0 is never a helper. */
+static void tn_run(const tn_chip *chip, tn_work *work, int worker)
 {
-    for (;;) {
+    const int watches = worker == 0 && chip->atomic;
+    const double start = watches ? tn_seconds() : 0;
+    double busy = 0; /* seconds of this thread in pieces, those included in which the machine ran something else */
+    for (int64_t mine = 1; !(worker && __atomic_load_n(&work->alone, __ATOMIC_RELAXED)); mine++) {
         const int64_t piece = __atomic_fetch_add(&work->taken, 1, __ATOMIC_RELAXED);
         const int64_t t = piece / work->blocks, first = piece % work->blocks * work->block;
         const int64_t stop = first + work->block < chip->cores ? first + work->block : chip->cores;
@@ -189,8 +201,14 @@ static void tn_run(const tn_chip *chip, tn_work *work)
         } else {
             tn_wait(&work->opened, t + 1);
         }
+        const double begin = watches ? tn_seconds() : 0;
         tn_cores(chip, first, stop, t, work->first_tick + t, work->counts + t * TN_COUNTS);
         __atomic_fetch_add(&work->done, 1, __ATOMIC_RELEASE);
+        if (!watches) continue;
+        const double now = tn_seconds();
+        busy += now - begin;
+        if (t >= TN_TRIAL && (now - start) * (double)mine > busy * (double)piece)
+            __atomic_store_n(&work->alone, 1, __ATOMIC_RELAXED);
     }
 }
 
@@ -237,7 +255,7 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
     plan.threshold_mask = TN_MASK(alpha), plan.negative_mask = TN_MASK(beta), plan.leak_mask = TN_MASK(leak);
     plan.reset_mask = TN_MASK(chip->reset + base), plan.one_mode = !TN_MASK(chip->reset_mode + base);
     for (int j = 0; j < TN_SIZE; j++) {
-        for (int k = 0; k < 2; k++) plan.type[k][j / 64] |= (uint64_t)(chip->axon_type[base + j] >> k & 1) << (j % 64);
+        plan.axons[chip->axon_type[base + j]][j / 64] |= (uint64_t)1 << (j % 64);
         const int32_t v = chip->potential[base + j];
         const int drawn_leak = mode[j] & 1 && leak[j], eta = chip->threshold_bits[base + j] != 0;
         plan.has_stochastic_leak |= drawn_leak;

@@ -42,10 +42,10 @@ cdef extern from "_truenorth.h" nogil:
     ctypedef struct tn_work:
         const int32_t *inputs
         int64_t *counts
-        int64_t n_inputs, ticks, first_tick, blocks, block, read, taken, done, opened
+        int64_t n_inputs, ticks, first_tick, blocks, block, read, taken, done, opened, alone
     void tn_prepare(const tn_chip *, int64_t)
     int64_t tn_list(const uint8_t *, int64_t, int64_t, const int64_t *, int32_t *, int64_t)
-    void tn_run(const tn_chip *, tn_work *)
+    void tn_run(const tn_chip *, tn_work *, int)
 
 ctypedef fused whole:
     int32_t
@@ -121,7 +121,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
     work.block = BLOCK if threads > 1 else cores
     work.blocks = (cores + work.block - 1) // work.block
-    work.read = work.taken = work.done = work.opened = 0
+    work.read = work.taken = work.done = work.opened = work.alone = 0
     chip.cores, chip.seed, chip.lfsr, chip.atomic = cores, seed, lfsr, threads > 1
     chip.crossbar, chip.axon_type, chip.weight = &crossbar[0, 0, 0], &axon_type[0, 0], &weight[0, 0, 0]
     chip.stochastic_synapse, chip.leak, chip.leak_mode = &stochastic_synapse[0, 0], &leak[0, 0], &leak_mode[0, 0]
@@ -140,10 +140,10 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
         for c in range(cores):
             tn_prepare(&chip, c)
         if threads == 1:  # entering a parallel part costs as much as several cores
-            tn_run(&chip, &work)
+            tn_run(&chip, &work, 0)
         else:
             for worker in prange(threads, schedule="static", chunksize=1, num_threads=threads):
-                tn_run(&chip, &work)
+                tn_run(&chip, &work, worker)
         free(chip.plan)
 
 

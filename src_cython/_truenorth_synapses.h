@@ -14,53 +14,47 @@
 typedef struct {
     TN_ALIGNED uint8_t bits[TN_PLANES][TN_ROW];
     int rows, depth;
-    uint8_t axon[TN_SIZE]; /* the active ones of this type */
 } tn_counter;
 
-/* Sorts the active axons by type. One loop over all of them ends seldom, and a branch that ends costs as much as a row. */
-static void tn_sort(tn_counter *counters, const tn_plan *plan, const uint64_t *active)
-{
-    int rows[TN_TYPES] = {0};
-    for (int word = 0; word < 4; word++) {
-        const uint64_t low = plan->type[0][word], high = plan->type[1][word];
-        for (uint64_t bits = active[word]; bits; bits &= bits - 1) {
-            const int place = __builtin_ctzll(bits), g = (int)(low >> place & 1) + 2 * (int)(high >> place & 1);
-            counters[g].axon[rows[g]++] = (uint8_t)(64 * word + place);
-        }
-    }
-    for (int g = 0; g < TN_TYPES; g++) counters[g].rows = rows[g];
-}
-
-/* Adds up the rows of a type's axons in planes that stay in registers; `depth` planes hold the number of rows. */
-TN_INLINE void tn_count_as(tn_counter *counter, const uint8_t *rows, int depth)
+/* Adds up the rows of the set bits in planes that stay in registers; `depth` planes hold the number of rows. */
+TN_INLINE void tn_count_as(tn_counter *counter, const uint8_t *rows, const uint64_t *axons, int depth)
 {
     for (int part = 0; part < TN_PARTS; part++) {
         tn_bits plane[TN_PLANES];
         for (int p = 0; p < depth; p++) plane[p] = (tn_bits){0};
-        for (int k = 0; k < counter->rows; k++) {
-            tn_bits carry = *(const tn_bits *)(rows + counter->axon[k] * TN_ROW + part * TN_BYTES);
-            for (int p = 0; p < depth; p++) {
-                const tn_bits both = plane[p] & carry;
-                plane[p] ^= carry;
-                carry = both;
+        for (int word = 0; word < 4; word++)
+            for (uint64_t bits = axons[word]; bits; bits &= bits - 1) {
+                const uint8_t *row = rows + (64 * word + __builtin_ctzll(bits)) * TN_ROW;
+                tn_bits carry = *(const tn_bits *)(row + part * TN_BYTES);
+                for (int p = 0; p < depth; p++) {
+                    const tn_bits both = plane[p] & carry;
+                    plane[p] ^= carry;
+                    carry = both;
+                }
             }
-        }
         for (int p = 0; p < depth; p++) *(tn_bits *)(counter->bits[p] + part * TN_BYTES) = plane[p];
     }
 }
 
-static __attribute__((noinline)) void tn_count(tn_counter *counter, const uint8_t *rows)
+static __attribute__((noinline)) void tn_count(tn_counter *counter, const uint8_t *rows, const uint64_t *active,
+                                               const uint64_t *type)
 {
+    uint64_t axons[4];
+    counter->rows = 0;
+    for (int word = 0; word < 4; word++) {
+        axons[word] = active[word] & type[word];
+        counter->rows += __builtin_popcountll(axons[word]);
+    }
     counter->depth = counter->rows ? 32 - __builtin_clz((unsigned)counter->rows) : 0;
     switch (counter->depth) {
     case 0: break;
-    case 1: tn_count_as(counter, rows, 1); break;
-    case 2: tn_count_as(counter, rows, 2); break;
-    case 3: tn_count_as(counter, rows, 3); break;
-    case 4: tn_count_as(counter, rows, 4); break;
-    case 5: tn_count_as(counter, rows, 5); break;
-    case 6: tn_count_as(counter, rows, 6); break;
-    default: tn_count_as(counter, rows, TN_PLANES), counter->depth = TN_PLANES;
+    case 1: tn_count_as(counter, rows, axons, 1); break;
+    case 2: tn_count_as(counter, rows, axons, 2); break;
+    case 3: tn_count_as(counter, rows, axons, 3); break;
+    case 4: tn_count_as(counter, rows, axons, 4); break;
+    case 5: tn_count_as(counter, rows, axons, 5); break;
+    case 6: tn_count_as(counter, rows, axons, 6); break;
+    default: tn_count_as(counter, rows, axons, TN_PLANES), counter->depth = TN_PLANES;
     }
 }
 
@@ -145,9 +139,8 @@ static __attribute__((noinline)) int64_t tn_integrate(const tn_chip *chip, const
     const int16_t *weight = chip->weight + now->core * TN_TYPES * TN_SIZE;
     tn_counter counter[TN_TYPES];
     int64_t events = 0, bound = 0;
-    tn_sort(counter, plan, now->active);
     for (int g = 0; g < TN_TYPES; g++) {
-        tn_count(&counter[g], rows);
+        tn_count(&counter[g], rows, now->active, plan->axons[g]);
         events += tn_events(&counter[g]);
         bound += (int64_t)counter[g].rows * plan->largest[g];
     }

@@ -34,7 +34,7 @@ enum {
 
 /* What a core needs; what it does not need costs nothing. The masks are 0 where all neurons have the same value. */
 typedef struct {
-    uint64_t type[2][4]; /* lower and upper bit of the axons' types */
+    uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
     int16_t largest[TN_TYPES]; /* |weight| */
     int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES];
     uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;

@@ -97,7 +97,7 @@ def run_truenorth(
     seed : int
         Of all random draws; each core also has its own seed. Unused with `state`, which has one.
     threads : int, optional
-        Default: all cores of this machine; fewer than 128 cores of the chip run on one.
+        Default: all cores of this machine; fewer than 256 cores of the chip run on one.
     record, probe : sequence of int
         Cores whose spikes, whose potentials are kept. Default: spikes of cores with neurons that leave the board, no
         potentials. A recorded core takes 32 bytes a tick, a probed one 1,024.
