@@ -17,10 +17,13 @@ INPUTS, NEURONS, STEPS = 40, 30, 300
 DELAYS = (0, 1, 7, 30, 62)  # one object each: that emulator has one delay an object
 
 
-def record_network():
-    """A recurrent network with delays: who is connected how, the input spikes, and u, v and spikes of each step."""
+def record_network(steps=STEPS, name="brian2loihi_recurrent"):
+    """A recurrent network with delays: who is connected how, the input spikes, and u, v and spikes of each step.
+
+    Of more than STEPS steps: spikes of all, u and v of the first 400 and their sums over all.
+    """
     rng = np.random.default_rng(1)
-    spikes_in = rng.random((STEPS, INPUTS)) < 0.08
+    spikes_in = rng.random((steps, INPUTS)) < 0.08
     w_in = 2 * rng.integers(-64, 100, (INPUTS, NEURONS))
     w_rec = 2 * rng.integers(-100, 90, (NEURONS, NEURONS))
     delay_in, delay_rec = rng.choice(DELAYS, (INPUTS, NEURONS)), rng.choice(DELAYS, (NEURONS, NEURONS))
@@ -38,17 +41,21 @@ def record_network():
             objects.append(synapses)
     spikes, v = b2.SpikeMonitor(core), bl.LoihiStateMonitor(core, "v")
     u = bl.LoihiStateMonitor(core, "I")
-    bl.LoihiNetwork(*objects, spikes, u, v).run(STEPS)
-    fired = np.zeros((STEPS, NEURONS), bool)
+    bl.LoihiNetwork(*objects, spikes, u, v).run(steps)
+    fired = np.zeros((steps, NEURONS), bool)
     fired[np.round(spikes.t / b2.ms).astype(int), np.asarray(spikes.i)] = True
     state = [np.round(monitor).astype(np.int32).T for monitor in (u.I, v.v)]
     assert (state[0] == np.asarray(u.I).T).all() and (state[1] == np.asarray(v.v).T).all()
+    print(fired.sum(), "spikes")
+    if steps > STEPS:
+        sums = {f"{n}_sum": values.sum(axis=0, dtype=np.int64) for n, values in zip("uv", state, strict=True)}
+        spikes_in, fired, state = *(np.packbits(a, axis=1) for a in (spikes_in, fired)), [a[:400] for a in state]
+        parameters |= sums
     np.savez_compressed(
-        HERE / "brian2loihi_recurrent.npz", spikes_in=spikes_in, w_in=w_in.astype(np.int16), spikes=fired,
+        HERE / f"{name}.npz", spikes_in=spikes_in, w_in=w_in.astype(np.int16), spikes=fired,
         w_rec=w_rec.astype(np.int16), delay_in=delay_in.astype(np.uint8), delay_rec=delay_rec.astype(np.uint8),
         u=state[0], v=state[1], **parameters,
     )  # fmt: skip
-    print(fired.sum(), "spikes")
 
 
 def record_weights():
@@ -71,3 +78,4 @@ if __name__ == "__main__":
     b2.prefs.codegen.target = "numpy"
     record_weights()
     record_network()
+    record_network(10_000, "brian2loihi_long")

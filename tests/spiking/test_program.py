@@ -49,10 +49,9 @@ def unpacked(bits, n):
 # -- other emulators --------------------------------------------------------------------------------------------------
 
 
-def test_brian2_loihi_recurrent_with_delays_and_refractory_time():
-    golden = load("brian2loihi_recurrent")
+def brian2_loihi_program(golden):
     n_in, n = golden["w_in"].shape
-    program = LoihiProgram(
+    return LoihiProgram(
         compartments=(
             Compartments(
                 name="core", n=n, threshold_mantissa=int(golden["threshold_v_mant"]),
@@ -66,10 +65,26 @@ def test_brian2_loihi_recurrent_with_delays_and_refractory_time():
         ),
         inputs=(InputAxons(name="in", n=n_in),),
     )  # fmt: skip
-    spikes_in = golden["spikes_in"]
+
+
+def test_brian2_loihi_recurrent_with_delays_and_refractory_time():
+    golden = load("brian2loihi_recurrent")
+    program, spikes_in = brian2_loihi_program(golden), golden["spikes_in"]
     found = run_loihi(program, {"in": spikes_in}, steps=len(spikes_in), probe="core", convention=BRIAN2LOIHI)
     for name in ("spikes", "u", "v"):
         np.testing.assert_array_equal(getattr(found, name)["core"][:, 0], golden[name], err_msg=name)
+
+
+def test_brian2_loihi_for_10000_steps():
+    golden = load("brian2loihi_long")
+    program, spikes_in = brian2_loihi_program(golden), unpacked(golden["spikes_in"], 40)
+    found = run_loihi(program, {"in": spikes_in}, steps=10_000, probe="core", convention=BRIAN2LOIHI)
+    np.testing.assert_array_equal(found.spikes["core"][:, 0], unpacked(golden["spikes"], 30))
+    assert found.spikes["core"].sum() > 10_000
+    for state in "uv":
+        values = getattr(found, state)["core"][:, 0]
+        np.testing.assert_array_equal(values[:400], golden[state])
+        np.testing.assert_array_equal(values.sum(axis=0, dtype=np.int64), golden[f"{state}_sum"])
 
 
 def test_nengo_loihi_with_bias_noise_and_overflow_for_10000_steps():
