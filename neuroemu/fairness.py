@@ -5,8 +5,8 @@ to do. `compare` prints them. The catalogue is that of the critics of energy cla
 
 M. Dampfhoffer et al., IEEE TETCI 2023, doi:10.1109/TETCI.2022.3214509; Y. Yan et al., 2024, arXiv:2409.08290.
 
-Three entries of it cannot be committed here: energies are of an inference, not of an operation, so operations of other
-widths and "1 MAC = 2 operations" do not enter; and rates are those of the counted work, not of the peak.
+Two entries of it cannot be committed here: energies are of an inference, not of an operation, so operations of other
+widths and "1 MAC = 2 operations" do not enter.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -144,6 +144,16 @@ def _part_of_unit(results) -> Iterator[Unfair]:
             yield Unfair("price of full units", (result.chip_name,), text)
 
 
+def _peak_prices(results) -> Iterator[Unfair]:
+    for result in results:
+        if any(line.cost.kind == "average" and line.cost.event.startswith("op_") for line in result.energy.lines):
+            text = (
+                "its price is rated power over the peak rate, so nothing is charged while it waits; at low load the "
+                "energy is far higher"
+            )
+            yield Unfair("peak against sustained rate", (result.chip_name,), text)
+
+
 CATALOGUE: tuple[Callable[[tuple[Result, ...]], Iterator[Unfair]], ...] = (
     _float_against_integer,
     _unmatched_precision,
@@ -154,6 +164,7 @@ CATALOGUE: tuple[Callable[[tuple[Result, ...]], Iterator[Unfair]], ...] = (
     _nodes,
     _batches,
     _part_of_unit,
+    _peak_prices,
 )
 
 

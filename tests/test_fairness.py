@@ -77,6 +77,11 @@ def test_price_of_full_units(case, tpu):
     assert "price of full units" in names([hermes]) and "price of full units" not in names([tpu])
 
 
+def test_prices_of_the_peak_rate(case, tpu):
+    orin = run(case[1], chips.JETSON_ORIN, case[3], labels=case[4])
+    assert "peak against sustained rate" in names([orin]) and "peak against sustained rate" not in names([tpu])
+
+
 def test_comparison_prints_what_is_unfair(loihi, tpu):
     found = compare([loihi, tpu])
     assert [str(u) for u in found.unfair] == [str(u) for u in unfair([loihi, tpu])]

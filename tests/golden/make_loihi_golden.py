@@ -40,6 +40,13 @@ def nir_lif(folder):
     np.savez_compressed(HERE / "loihi_nir_lif.npz", input=table[:, 0], v=table[:, 1], spike=table[:, 2])
 
 
+def tinynet(folder):
+    """A convolution on Loihi: spikes (C, H, W, T), kernel (O, kH, kW, C) and the currents of its 16 steps."""
+    arrays = {name: np.load(folder / f"{name}.npy")[0].astype(np.int16) for name in ("input", "current")}
+    arrays["kernel"] = np.load(folder / "layer1_kernel.npy").astype(np.int16)
+    np.savez_compressed(HERE / "loihi_tinynet.npz", **arrays)
+
+
 def tinynet_sdnn(folder):
     """Three sigma-delta layers, each with the input and output that its test gives it; all numbers are whole."""
     arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
@@ -48,6 +55,7 @@ def tinynet_sdnn(folder):
 
 
 if __name__ == "__main__":
+    tinynet(Path(sys.argv[1]) / "loihi_golden" / "tinynet")
     tinynet_sdnn(Path(sys.argv[1]) / "loihi_golden" / "tinynet_sdnn")
     pilotnet(Path(sys.argv[1]) / "loihi_golden" / "pilotnet_fc")
     nir_lif(Path(sys.argv[1]) / "nir" / "lif")

@@ -161,6 +161,23 @@ def test_lava_with_bias_and_delays_for_10000_steps():
             np.testing.assert_array_equal(values.sum(axis=0, dtype=np.int64), golden[f"{state}_sum_{index}"])
 
 
+def test_currents_of_a_shared_kernel_on_loihi():
+    """tinynet's first layer: a true convolution, so the kernel is flipped; its golden has x and y swapped."""
+    golden = load("loihi_tinynet")
+    kernel = golden["kernel"].transpose(0, 3, 2, 1)[:, :, ::-1, ::-1]  # (O, C, x, y)
+    shared = SharedKernel(mantissa=2 * kernel, input_shape=(3, 16, 16), stride=(2, 2))
+    n = int(np.prod(shared.output_shape))
+    program = LoihiProgram(
+        compartments=(Compartments(name="a", n=n, threshold_mantissa=131071),),
+        synapses=(Synapses(source="in", target="a", mantissa=shared, exponent=-1),),  # 8 mixed bits are even
+        inputs=(InputAxons(name="in", n=768),),
+    )
+    spikes = golden["input"].transpose(3, 1, 2, 0).reshape(16, 768)  # channel last
+    u = run_loihi(program, {"in": spikes}, steps=16, probe="a").u["a"][:, 0].reshape(16, 6, 6, 24)
+    np.testing.assert_array_equal(u, golden["current"].transpose(3, 1, 2, 0).astype(np.int32) << 6)
+    assert np.count_nonzero(u) > 5000
+
+
 def test_weights_of_nengo_loihi():
     table, mantissa = load("nengo_loihi_weights")["units_of_64"], np.arange(-255, 256)
     for mode, (low, high) in enumerate(((-255, 254), (0, 255), (-255, 0))):
