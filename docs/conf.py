@@ -3,6 +3,7 @@
 project = "neuroemu"
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery", "myst_parser"]
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+myst_heading_anchors = 2
 exclude_patterns = ["_build"]
 autosummary_generate = True
 numpydoc_show_class_members = False

@@ -177,7 +177,7 @@ class Network:
         return tuple(layer for layer in self.layers if tensor in layer.inputs)
 
     def check_input(self, x, *, who: str) -> np.ndarray:
-        """`x` as float32 (B, *input_shape), or one clear error."""
+        """`x` as float32 ``(B, *input_shape)``, or one clear error."""
         x = _checks.finite_array(x, who=who, name="x")
         if x.shape[1:] != self.input_shape:
             raise InputError(

@@ -89,7 +89,7 @@ def to_integer_core(
     Returns
     -------
     Network
-        Spiking, with an Encode of coding "spikes": it takes (B, T, *input_shape), batch first. `core_report` says what
+        Spiking, with an Encode of coding "spikes": it takes ``(B, T, *input_shape)``. `core_report` says what
         each rounding costs.
 
     Raises
