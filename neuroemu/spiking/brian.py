@@ -15,7 +15,7 @@ from .._checks import choice, integer
 from ..errors import ArgumentTypeError, InputError
 from ..kernels.events_reference import COUNT_NAMES
 from .arithmetic import LOIHI1, Convention, encode_weights, pack_weights, whole_array
-from .brian_group import CoreGroup, check_source, need_runtime_device
+from .brian_group import CoreGroup, check_source, need_runtime_device, public_class
 
 RING = 63  # slots of input under way: delays 0 .. 62 (Davies 2018: a 6-bit field, up to 62 units)
 STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_spikespace", "_counts")
@@ -220,18 +220,9 @@ class _Connection:
 
 @functools.cache
 def _classes():
-    """The public classes: the methods above on Brian2's bases."""
-    from brian2.core.base import BrianObject
-    from brian2.core.spikesource import SpikeSource
-    from brian2.groups.group import Group
-
-    made = {}
-    for name, methods, bases in (
-        ("LoihiCore", _Core, (Group, SpikeSource)),
-        ("LoihiConnection", _Connection, (BrianObject,)),
-    ):
-        made[name] = type(name, (methods, *bases), {"__doc__": methods.__doc__, "__module__": __name__})
-    return made
+    """The public classes, made once: the methods above on Brian2's bases."""
+    parts = {"LoihiCore": _Core, "LoihiConnection": _Connection}
+    return {name: public_class(name, methods, __name__) for name, methods in parts.items()}
 
 
 def __getattr__(name):

@@ -56,6 +56,16 @@ class CoreGroup:
         return f"<{type(self).__name__} {self.name!r} with {self._N} neurons>"
 
 
+def public_class(name, methods, module):
+    """The class `name` of a module: its methods on Brian2's bases, those of a group for a core, else of an object."""
+    from brian2.core.base import BrianObject
+    from brian2.core.spikesource import SpikeSource
+    from brian2.groups.group import Group
+
+    bases = (Group, SpikeSource) if issubclass(methods, CoreGroup) else (BrianObject,)
+    return type(name, (methods, *bases), {"__doc__": methods.__doc__, "__module__": module})
+
+
 def need_runtime_device(who):
     """Refuse Brian2's standalone devices, which cannot call a kernel of this package."""
     from brian2.devices.device import RuntimeDevice, get_device

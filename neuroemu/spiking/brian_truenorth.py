@@ -14,7 +14,7 @@ from .._checks import instance, integer
 from ..errors import InputError
 from ..kernels.truenorth_reference import COUNT_NAMES, SLOTS, V_MAX, V_MIN
 from .arithmetic import whole_array
-from .brian_group import CoreGroup, check_source, need_runtime_device
+from .brian_group import CoreGroup, check_source, need_runtime_device, public_class
 from .truenorth import start_state, warnings_of
 from .truenorth_program import AXONS, NEURONS, TrueNorthCoreProgram, TrueNorthProgram
 
@@ -206,18 +206,9 @@ class _Connection:
 
 @functools.cache
 def _classes():
-    """The public classes: the methods above on Brian2's bases."""
-    from brian2.core.base import BrianObject
-    from brian2.core.spikesource import SpikeSource
-    from brian2.groups.group import Group
-
-    made = {}
-    for name, methods, bases in (
-        ("TrueNorthCore", _Core, (Group, SpikeSource)),
-        ("TrueNorthConnection", _Connection, (BrianObject,)),
-    ):
-        made[name] = type(name, (methods, *bases), {"__doc__": methods.__doc__, "__module__": __name__})
-    return made
+    """The public classes, made once: the methods above on Brian2's bases."""
+    parts = {"TrueNorthCore": _Core, "TrueNorthConnection": _Connection}
+    return {name: public_class(name, methods, __name__) for name, methods in parts.items()}
 
 
 def __getattr__(name):
