@@ -44,6 +44,21 @@ def test_quantized_network_code_for_code(tmp_path, case, bits):
     np.testing.assert_array_equal(np.rint(run_integer(again, x) / step), reference)
 
 
+def test_few_bits_saturate_as_they_do_here(tmp_path):
+    """Calibrated on one lit input at a time; with all of them lit, sums leave the grid of 4 bits."""
+    weight = np.array([[1.0, 0.5, 0.8, 0.9], [0.7, 1.0, -0.2, 0.6]])
+    net = sequential(
+        [L.Dense(name="a", weight=weight), L.relu(name="r"), L.Dense(name="b", weight=np.array([[1.0, -0.4]]))],
+        input_shape=(4,),
+    )
+    q = quantize(net, activation_bits=4, samples=np.eye(4, dtype=np.float32))
+    save(q, tmp_path / "few.onnx")
+    x = np.vstack([np.ones(4), np.eye(4), 0.5 * np.ones(4)]).astype(np.float32)
+    reference, hidden = run_integer(q, x, keep=["r"])
+    assert (hidden["r"][0] == q.grids["r"].high).all()
+    np.testing.assert_allclose(runtime(tmp_path / "few.onnx", x), reference, rtol=1e-6)
+
+
 def all_layers():
     random = np.random.default_rng(3)
 
