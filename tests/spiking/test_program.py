@@ -290,6 +290,34 @@ def test_the_program_of_a_network_does_what_the_chip_does(coding, reset):
     np.testing.assert_allclose(potentials * found[-1].neuron.scale, outputs, rtol=1e-6)
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_synapses_of_several_sources_add_up(single):
+    from scipy import sparse
+
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(-100, 120, (6, 5)), rng.integers(-100, 120, (3, 5))
+    spikes = {"x": rng.random((40, 2, 6)) < 0.3, "y": rng.random((40, 2, 3)) < 0.3}
+    neurons = Compartments(name="a", n=5, threshold_mantissa=90, current_decay=2000, voltage_decay=300)
+    apart = LoihiProgram(
+        compartments=(neurons,),
+        synapses=(
+            Synapses(source="x", target="a", mantissa=first),
+            Synapses(source="y", target="a", mantissa=sparse.csr_array(second) if single else second, delay=2),
+        ),
+        inputs=(InputAxons(name="x", n=6), InputAxons(name="y", n=3)),
+    )
+    delay = np.repeat([[0], [2]], [6, 3], axis=0) * np.ones((9, 5), int)
+    together = LoihiProgram(
+        compartments=(neurons,),
+        synapses=(Synapses(source="xy", target="a", mantissa=np.vstack([first, second]), delay=delay),),
+        inputs=(InputAxons(name="xy", n=9),),
+    )
+    found = run_loihi(apart, spikes, steps=40, probe="a")
+    joint = run_loihi(together, {"xy": np.concatenate([spikes["x"], spikes["y"]], axis=2)}, steps=40, probe="a")
+    assert found.spikes["a"].sum() > 20
+    same(found, joint)
+
+
 def test_images_do_not_see_one_another_and_noise_follows_the_seed():
     rng = np.random.default_rng(0)
     noisy = LoihiProgram(
