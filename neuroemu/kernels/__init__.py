@@ -1,9 +1,9 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.binary`, `.crossbar`, `.events`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires` are extension
-modules, each built twice from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First use loads the
-fitting build; NEUROEMU_ISA=base in the environment forces the portable one. The Python twins (`crossbar_reference` and
-so on) say what the kernels compute.
+`kernels.binary`, `.crossbar`, `.events`, `.floating`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires`
+are extension modules, each built twice from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA. First
+use loads the fitting build; NEUROEMU_ISA=base in the environment forces the portable one. The Python twins
+(`crossbar_reference` and so on) say what the kernels compute.
 """
 
 import functools
@@ -16,6 +16,7 @@ _PARTS = {
     "crossbar": "analog crossbars",
     "binary": "crossbars of binary cells",
     "events": "spiking cores",
+    "floating": "neurons in floating point",
     "graded": "graded spikes",
     "integer": "integer networks",
     "memristors": "dynamic memristors",
