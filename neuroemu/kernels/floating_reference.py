@@ -15,7 +15,7 @@ RULES = ("integrate", "leaky", "stepwise", "coupled")
 
 
 def dense_sums(x, *, panels, bias=None, wide, drive) -> int:
-    """drive[t, b, n] = float32(sum over i, rising, of x[t, b, i] * weight[i, n], plus bias[n]); inputs of 0 are skipped.
+    """drive[t, b, n] = float32(sum over i, rising, of x[t, b, i] * weight[i, n], + bias[n]); inputs of 0 are skipped.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 In: a network and inputs (T, B, ...). Out: the tensors that were asked for, and the additions made. Each block of images
 goes through all its steps, some at a time; between them only the neurons' states are kept, so that nothing grows with
-the number of inputs but the outputs. Blocks run side by side on threads. No bit depends on how images and steps are cut.
+the number of inputs but the outputs. Blocks run side by side on threads. No bit depends on how images and steps are
+cut.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from . import layers as L
 from . import neurons as N
 from .graph import INPUT, Network
 from .neuron_steps import Method, coefficients
-from .numpy_steps import potential, stateless
+from .numpy_steps import MOVERS, potential, stateless
 from .synapses import Synapses, panels, sums, synapses
 
 BLOCK_BYTES = 1 << 20  # of the float32 sums of the widest layer that are held at a time: about a core's second cache
@@ -29,6 +30,7 @@ class Stage:
     layer: L.Layer
     size: int  # of its tensor, without time and batch
     real: type  # of sums and states
+    dtype: type  # of its tensor
     synapses: Synapses | None = None
     in_order: bool = True  # whether its sums are put into the order of the tensor
     neurons: dict | None = None  # arguments of the kernel
@@ -51,24 +53,29 @@ def refusal(network: Network) -> str | None:
     return None
 
 
-def stages(network: Network, *, dt: float, method: Method, wide: bool, wanted) -> tuple[Stage, ...]:
-    """All layers, prepared for the kernel."""
+def stages(network: Network, *, given: type, dt: float, method: Method, wide: bool, wanted) -> tuple[Stage, ...]:
+    """All layers, prepared for the kernel; `given` is the type of the inputs."""
     found, real = {}, np.float64 if wide else np.float32
     for layer in network.layers:
-        size = prod(network.shapes[layer.name])
+        before = found.get(layer.inputs[0])
+        common = {"layer": layer, "size": prod(network.shapes[layer.name]), "real": real, "dtype": np.float32}
         if isinstance(layer, L.Weighted):
             made = synapses(layer, network.shapes[layer.inputs[0]], network.shapes[layer.name])
             readers = network.readers(layer.name)
             alone = len(readers) == 1 and isinstance(readers[0], N.Neuron) and layer.name not in wanted
-            found[layer.name] = Stage(layer, size, real, made, in_order=not alone)
+            found[layer.name] = Stage(**common, synapses=made, in_order=not alone)
         elif isinstance(layer, N.Neuron):
-            found[layer.name] = _neurons(layer, size, real, found.get(layer.inputs[0]), dt, method)
+            common["dtype"] = bool if layer.SPIKES else real
+            found[layer.name] = Stage(**common, **_neurons(layer, real, before, dt, method), late=method.input_delay)
+        elif isinstance(layer, MOVERS):
+            found[layer.name] = Stage(**common | {"dtype": given if before is None else before.dtype})
         else:
-            found[layer.name] = Stage(layer, size, real)
+            found[layer.name] = Stage(**common)
     return tuple(found.values())
 
 
-def _neurons(layer: N.Neuron, size, real, before: Stage | None, dt, method: Method) -> Stage:
+def _neurons(layer: N.Neuron, real, before: Stage | None, dt, method: Method) -> dict:
+    """Arguments of the kernel and first potentials, in the order in which the sums before it stand."""
     steps = coefficients(layer, dt, method)
     table, start = steps.table(), steps.start.ravel()
     arguments = {"rule": steps.rule_index, "early": method.early_test, "subtract": method.reset == "subtract"}
@@ -78,7 +85,7 @@ def _neurons(layer: N.Neuron, size, real, before: Stage | None, dt, method: Meth
     if layer.recurrent_weight is not None:
         arguments |= {"panels": panels(layer.recurrent_weight), "loop_bias": layer.recurrent_bias}
     arguments["table"] = np.ascontiguousarray(table, real)
-    return Stage(layer, size, real, neurons=arguments, start=start.astype(real), late=method.input_delay)
+    return {"neurons": arguments, "start": start.astype(real)}
 
 
 def run_compiled(network: Network, x, prepared: tuple[Stage, ...], *, wanted, threads: int, batch: int):
@@ -111,19 +118,18 @@ def _empty(name, network: Network, prepared, x):
     """A tensor to be filled, (T, B, N)."""
     by_name = {stage.layer.name: stage for stage in prepared}
     if name == INPUT:
-        size, dtype = prod(network.input_shape), bool if x.dtype == bool else np.float32
+        size, dtype = prod(network.input_shape), input_type(x)
     elif name in by_name:
-        size, dtype = by_name[name].size, _dtype(by_name[name])
+        size, dtype = by_name[name].size, by_name[name].dtype
     else:
         stage = by_name[name.removesuffix(".v")]
         size, dtype = stage.size, stage.real
     return np.empty((*x.shape[:2], size), dtype)
 
 
-def _dtype(stage: Stage):
-    if stage.neurons is None:
-        return np.float32
-    return bool if stage.layer.SPIKES else stage.real
+def input_type(x) -> type:
+    """What inputs are computed with: bool, or float32."""
+    return bool if x.dtype == bool else np.float32
 
 
 class _Block:
@@ -179,7 +185,7 @@ class _Block:
         if drive.dtype not in (np.float32, np.float64):
             drive = drive.astype(np.float32)
         drive = self._delayed(stage, drive)
-        out = outputs[name] if name in outputs else np.empty(shape, _dtype(stage))
+        out = outputs[name] if name in outputs else np.empty(shape, stage.dtype)
         trace = outputs.get(potential(stage.layer))
         spikes = stage.layer.SPIKES
         made = kernels.floating.run_neurons(

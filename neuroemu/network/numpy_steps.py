@@ -13,7 +13,7 @@ from .floating import compute
 from .graph import INPUT, Network
 from .neuron_steps import simulate
 
-_MOVERS = (L.Flatten, L.Reshape, L.Transpose)
+MOVERS = (L.Flatten, L.Reshape, L.Transpose)
 
 
 def potential(layer: N.Neuron) -> str:
@@ -49,7 +49,7 @@ def stateless(network: Network, layer: L.Layer, inputs) -> np.ndarray:
     steps, batch = inputs[0].shape[:2]
     shape = network.shapes[layer.name]
     flat = [value.reshape(steps * batch, *value.shape[2:]) for value in inputs]
-    if isinstance(layer, _MOVERS):
+    if isinstance(layer, MOVERS):
         return ops.rearrange(layer, flat[0], shape).reshape(steps, batch, *shape)
     found, at_once = np.empty((steps * batch, *shape), np.float32), ops.images_at_once(network)
     for first in range(0, len(found), at_once):

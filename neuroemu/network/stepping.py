@@ -6,10 +6,10 @@ method delays them.
 
 What is promised. The compiled engine gives the same bits for any number of threads and any split of a batch, on every
 instruction path, and those of its NumPy twin: a sum starts at 0 and takes its inputs in rising order. In float64 both
-engines make their sums in float64 and round them to float32 before the neurons, which they compute alike; so their spikes
-and potentials are equal where the two sums round alike. They do so always where the sums are exact, as with spikes and
-weights whose magnitudes span less than 2^29 over the number of inputs, and nearly always else. Sums of recurrent
-weights are not rounded to float32, so there the last bits of a potential may differ where they are not exact.
+engines make their sums in float64 and round them to float32 before the neurons, which they compute alike. So spikes and
+potentials are equal in all bits where the sums are exact, as they are of spikes with most trained weights, and
+nearly always where they are not, since two float64 sums seldom lie on two sides of a float32's rounding limit. Sums of
+recurrent weights are not rounded to float32: not exact, they may differ in the last bits of a float64.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ import numpy as np
 from .. import _checks
 from ..errors import ArgumentTypeError, InputError
 from . import neurons as N
-from .compiled_steps import refusal, run_compiled, stages
+from .compiled_steps import input_type, refusal, run_compiled, stages
 from .graph import Network
 from .neuron_steps import EXACT, Method
 from .numpy_steps import potential, run_part
@@ -136,7 +136,8 @@ def record_spiking(
     wanted = dict.fromkeys((*keep, network.output))
     engine, reason = _engine(network, engine, precision)
     if engine == "compiled":
-        prepared = stages(network, dt=dt, method=method, wide=precision == "float64", wanted=wanted)
+        wide = precision == "float64"
+        prepared = stages(network, given=input_type(x), dt=dt, method=method, wide=wide, wanted=wanted)
         tensors, additions = run_compiled(network, x, prepared, wanted=wanted, threads=threads, batch=batch)
         how = {stage.layer.name: stage.how for stage in prepared}
     else:
@@ -169,7 +170,7 @@ def _by_numpy(network, x, dt, method, wanted, batch):
     parts = []
     for first in range(0, x.shape[1], batch):
         part = x[:, first : first + batch]
-        part = part if part.dtype == bool else part.astype(np.float32, copy=False)
+        part = part.astype(input_type(x), copy=False)
         parts.append(run_part(network, part, dt=dt, method=method, wanted=wanted))
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in wanted}
 
