@@ -33,11 +33,11 @@ KEEP, UPDATE, THRESHOLD, RESET, SYNAPSES, LOOP, EACH = 0, 1, 2, 4, 5, 6, 10
 # One operation a line: Brian2 may put the terms of a longer sum into another order.
 _RELAX = "above = v - leak\nheld = decay * above\nrelaxed = leak + held\n"
 _UPDATES = {
-    "integrate": "push = gain * x\nv = v + push",
-    "leaky": _RELAX + "push = gain * x\nv = relaxed + push",
-    "stepwise": _RELAX + "kept = synapse_decay * current\nfresh = synapse_gain * x\ncurrent = kept + fresh\n"
+    "integrate": "push = gain * drive\nv = v + push",
+    "leaky": _RELAX + "push = gain * drive\nv = relaxed + push",
+    "stepwise": _RELAX + "kept = synapse_decay * current\nfresh = synapse_gain * drive\ncurrent = kept + fresh\n"
     "push = gain * current\nv = relaxed + push",
-    "coupled": _RELAX + "target = synapse_gain * x\nmissing = current - target\nsteady = gain * target\n"
+    "coupled": _RELAX + "target = synapse_gain * drive\nmissing = current - target\nsteady = gain * target\n"
     "passing = share * missing\nboth = steady + passing\npush = r * both\nv = relaxed + push\n"
     "kept = synapse_decay * missing\ncurrent = target + kept",
 }  # fmt: skip
@@ -61,7 +61,7 @@ def to_brian2(
 
     In each step, layer after layer, in slot "thresholds"::
 
-        x = single(sum of w of the spikes that arrived, plus bias), plus what the last step's spikes bring back
+        drive = single(sum of w of the spikes that arrived, plus bias), plus what the last step's spikes bring back
         v, current by the rule of the method;  spike where v > v_threshold;  reset
 
     Parameters
@@ -83,7 +83,7 @@ def to_brian2(
     Returns
     -------
     BrianNetwork
-        Groups have the variables v, current, x (what drove the last step) and the coefficients of the step, such as
+        Groups have the variables v, current, drive (of the last step) and the coefficients of the step, such as
         decay, gain, v_threshold. Synapses from elsewhere add to `arrived`; they count in the next step.
 
     Raises
@@ -170,7 +170,8 @@ def _group(b2, section: Section, dt, method: Method, clock, first):
     spiking = {}
     if layer.SPIKES:
         spiking["threshold"] = f"{'started' if method.early_test else 'v'} > v_threshold"
-    variables = ["v", "current", "x", "arrived", "looped", "loop_bias", "started"]
+        spiking["reset"] = "v = v - v_lost" if method.reset == "subtract" else "v = v_reset"
+    variables = ["v", "current", "drive", "arrived", "looped", "loop_bias", "started"]
     lines = [f"{name} : 1" for name in variables] + [f"{name} : 1 (constant)" for name in numbers]
     group = b2.NeuronGroup(
         int(np.prod(layer.shape)), "\n".join(lines), **spiking, clock=clock, dtype=np.float64,
@@ -186,18 +187,18 @@ def _group(b2, section: Section, dt, method: Method, clock, first):
     group.run_regularly(_code(steps, layer, method), when=SLOT, order=first + UPDATE)
     if layer.SPIKES:
         group.set_event_schedule("spike", when=SLOT, order=first + THRESHOLD)
-        reset = "v = v - v_lost" if method.reset == "subtract" else "v = v_reset"
-        group.run_on_event("spike", reset, when=SLOT, order=first + RESET)
+        group.resetter["spike"].when, group.resetter["spike"].order = SLOT, first + RESET
     return group
 
 
 def _code(steps: Coefficients, layer: N.Neuron, method: Method) -> str:
     """The statements of one step."""
-    lines = ["total = arrived + bias", "x = single(total)"]
+    lines = ["total = arrived + bias", "drive = single(total)"]
     if method.input_delay:
-        lines.append(f"x = x * int(t_in_timesteps >= {method.input_delay})")  # no bias before the first input either
+        started = f"int(t_in_timesteps >= {method.input_delay})"
+        lines.append(f"drive = drive * {started}")  # no bias before the first input either
     if layer.recurrent_weight is not None:
-        lines += ["back = looped + loop_bias", "x = back + x"]
+        lines += ["back = looped + loop_bias", "drive = back + drive"]
     return "\n".join([*lines, _UPDATES[steps.rule], "arrived = 0", "looped = 0"])
 
 
@@ -257,7 +258,13 @@ def _convolution(layer: L.Conv2d, numbers, written):
 
 def _synapses(b2, before, group, variable, i, j, w, order, delay):
     made = b2.Synapses(
-        before, group, "w : 1 (constant)", on_pre=f"{variable}_post += w", delay=delay * b2.second, dtype=np.float64
+        before,
+        group,
+        "w : 1 (constant)",
+        on_pre=f"{variable}_post += w",
+        delay=delay * b2.second,
+        dtype=np.float64,
+        clock=group.clock,
     )
     made.connect(i=i, j=j)
     made.w = w
