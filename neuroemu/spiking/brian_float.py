@@ -28,7 +28,7 @@ from .sections import Section, sections_of
 
 WHO, SLOT = "to_brian2", "thresholds"  # the whole chain runs in this slot, before Brian2's synapses
 # Order in the slot, EACH apart from layer to layer; the number after THRESHOLD is left to spike monitors.
-KEEP, UPDATE, THRESHOLD, RESET, SYNAPSES, LOOP, EACH = 0, 1, 2, 4, 5, 6, 10
+KEEP, UPDATE, THRESHOLD, SYNAPSES, LOOP, EACH = 0, 1, 2, 4, 5, 10
 
 # One operation a line: Brian2 may put the terms of a longer sum into another order.
 _RELAX = "above = v - leak\nheld = decay * above\nrelaxed = leak + held\n"
@@ -62,7 +62,9 @@ def to_brian2(
     In each step, layer after layer, in slot "thresholds"::
 
         drive = single(sum of w of the spikes that arrived, plus bias), plus what the last step's spikes bring back
-        v, current by the rule of the method;  spike where v > v_threshold;  reset
+        v, current by the rule of the method;  spike where v > v_threshold
+
+    The reset follows in slot "resets".
 
     Parameters
     ----------
@@ -187,7 +189,6 @@ def _group(b2, section: Section, dt, method: Method, clock, first):
     group.run_regularly(_code(steps, layer, method), when=SLOT, order=first + UPDATE)
     if layer.SPIKES:
         group.set_event_schedule("spike", when=SLOT, order=first + THRESHOLD)
-        group.resetter["spike"].when, group.resetter["spike"].order = SLOT, first + RESET
     return group
 
 

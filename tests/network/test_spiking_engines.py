@@ -209,7 +209,7 @@ def test_many_images_need_memory_for_their_outputs_only():
         beyond.append(tracemalloc.get_traced_memory()[1] - out.nbytes)
         tracemalloc.stop()
     assert out.nbytes == 40 * 1000 * 90
-    assert beyond[1] < beyond[0] + 50_000 < 4_000_000
+    assert beyond[1] < beyond[0] + 200_000 < 4_000_000  # some kilobytes for each block of images
 
 
 def test_single_precision_stays_close():
