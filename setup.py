@@ -1,11 +1,13 @@
 """Build of the compiled kernels; all metadata is in pyproject.toml.
 
-Each kernel is compiled twice from one source: for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`).
-The package picks one at import, so a wheel runs on every machine of its architecture.
+Each kernel is compiled from one source for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`) and, where
+there is a `_NAME_v4.pyx`, for AVX-512. The package picks one at import, so a wheel runs on every machine of its
+architecture.
 
 Environment: NEUROEMU_OPENMP=0|1|auto (default auto), NEUROEMU_ANNOTATE=1 writes Cython's HTML.
 """
 
+import itertools
 import os
 import platform
 import re
@@ -21,6 +23,7 @@ from setuptools.command.build_ext import build_ext
 KERNELS = ("binary", "crossbar", "events", "graded", "integer", "memristors", "truenorth", "wires")
 # -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+BUILDS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4"]}
 CORES = os.cpu_count() or 1
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0 : 1; }\n"
@@ -28,16 +31,15 @@ PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0
 
 def extensions():
     found = []
-    for kernel in KERNELS:
-        paths = [f"src_cython/_{kernel}_base.pyx"]
-        if IS_X86:
-            paths.append(f"src_cython/_{kernel}_v3.pyx")
-        for path in paths:
-            flags = FLAGS + (["-march=x86-64-v3"] if path.endswith("_v3.pyx") else [])
-            name = "neuroemu.kernels." + Path(path).stem
-            found.append(
-                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
-            )
+    for kernel, build in itertools.product(KERNELS, BUILDS):
+        path = f"src_cython/_{kernel}_{build}.pyx"
+        if not Path(path).exists() or (build != "base" and not IS_X86):
+            continue
+        name = "neuroemu.kernels." + Path(path).stem
+        flags = FLAGS + BUILDS[build]
+        found.append(
+            Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
+        )
     return found
 
 
