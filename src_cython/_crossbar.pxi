@@ -21,11 +21,14 @@ cdef extern from * nogil:
         __builtin_cpu_init();
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     }
+    /* What the build of setup.py needs; the compiler's check includes the operating system. */
     static int cpu_supports_v4(void)
     {
         return cpu_supports_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
             && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
-            && __builtin_cpu_supports("avx512vl");
+            && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi")
+            && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg")
+            && __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("gfni");
     }
     #else
     static int cpu_supports_v3(void) { return 0; }

@@ -2,13 +2,14 @@
 
 `kernels.binary`, `.crossbar`, `.events`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires` are extension
 modules, each built from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA and, of those that gain by
-it, `_v4` for AVX-512. First use loads the best build for this CPU; NEUROEMU_ISA=base or v3 in the environment allows
-none beyond that. All builds give the same bits. The Python twins (`crossbar_reference` and so on) say what the kernels
-compute.
+it, `_v4` for AVX-512 as in Ice Lake and Zen 4. First use loads the best build for this CPU; NEUROEMU_ISA=base or v3 in
+the environment allows none beyond that. All builds give the same bits. The Python twins (`crossbar_reference` and so
+on) say what the kernels compute.
 """
 
 import functools
 import importlib
+import importlib.util
 import os
 
 from ..errors import InputError, MissingDependencyError
@@ -26,7 +27,7 @@ _PARTS = {
 
 
 _ISAS = ("base", "v3", "v4")
-_WITH_V4 = ("events",)
+_WITH_V4 = ("events", "truenorth")
 
 
 @functools.cache
@@ -45,7 +46,9 @@ def isa() -> str:
 def builds(part: str) -> tuple[str, ...]:
     """Builds of one kernel that may be used, the best one last."""
     allowed = _ISAS[: _ISAS.index(isa()) + 1]
-    return allowed if part in _WITH_V4 else allowed[:2]
+    # Not every compiler makes the third build.
+    third = part in _WITH_V4 and importlib.util.find_spec(f"{__name__}._{part}_v4") is not None
+    return allowed if third else allowed[:2]
 
 
 def openmp_enabled() -> bool:

@@ -128,7 +128,8 @@ class _Core(CoreGroup):
             Any Brian2 group that spikes: `SpikeGeneratorGroup`, `PoissonGroup`, `NeuronGroup`, a subgroup, another
             LoihiCore or this one.
         mantissa : array_like of int (I, n)
-            Weight mantissas, row: from, column: to; I is len(source) / batch, or len(source). For ranges see `encode_weights`. A zero is a synapse too.
+            Weight mantissas, row: from, column: to; I is len(source) / batch, or len(source). For ranges see
+            `encode_weights`. A zero is a synapse too.
         exponent, bits, sign_mode
             As in `encode_weights`.
         delay : int or array_like of int (I, n)
