@@ -4,10 +4,18 @@
 static int64_t NAME(list)(const fl_lines *x, int64_t m, int32_t *events, REAL *values, int32_t *ones)
 {
     const char *line = fl_line(x, m);
-    int64_t found = 0;
+    int64_t found = 0, j = 0;
     *ones = 1;
     if (x->kind == 0) return ev_list((const uint8_t *)line, x->n, events);
-    for (int64_t j = 0; j < x->n; j++) {
+#if defined(__SSE2__)
+    for (; x->kind == 1 && j + 16 <= x->n; j += 16)
+        for (uint32_t mask = fl_mask16((const float *)line + j); mask; mask &= mask - 1) {
+            events[found] = (int32_t)(j + __builtin_ctz(mask));
+            values[found] = (REAL)((const float *)line)[events[found]];
+            *ones &= values[found++] == 1;
+        }
+#endif
+    for (; j < x->n; j++) {
         const REAL value = x->kind == 1 ? (REAL)((const float *)line)[j] : (REAL)((const double *)line)[j];
         events[found] = (int32_t)j;
         values[found] = value;
@@ -47,6 +55,8 @@ FL_PIECE(4, 0)
 FL_PIECE(4, 1)
 FL_PIECE(2, 0)
 FL_PIECE(2, 1)
+FL_PIECE(1, 0)
+FL_PIECE(1, 1)
 #undef FL_PIECE
 
 /* One panel of one line; `width` is a multiple of 16. values: NULL where all are 1. */
@@ -58,8 +68,10 @@ static void NAME(panel)(const fl_dense *d, int64_t p, const int32_t *events, con
         (values ? NAME(piece_8_1) : NAME(piece_8_0))(panel + k, d->width, events, values, n, out + k);
     for (; k + 4 * LANES <= d->width; k += 4 * LANES)
         (values ? NAME(piece_4_1) : NAME(piece_4_0))(panel + k, d->width, events, values, n, out + k);
-    for (; k < d->width; k += 2 * LANES)
+    for (; k + 2 * LANES <= d->width; k += 2 * LANES)
         (values ? NAME(piece_2_1) : NAME(piece_2_0))(panel + k, d->width, events, values, n, out + k);
+    for (; k < d->width; k += LANES)
+        (values ? NAME(piece_1_1) : NAME(piece_1_0))(panel + k, d->width, events, values, n, out + k);
 }
 
 EV_INLINE void NAME(finish)(const REAL *sum, const float *bias, int64_t n, float *drive)

@@ -7,15 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroemu import kernels
-from neuroemu.kernels import _floating_base, floating, floating_reference
+from neuroemu.kernels import floating, floating_reference
 from neuroemu.network.synapses import axis_taps, panels, single_synapses
 
 TWINS = [floating_reference, floating]
-BUILDS = [_floating_base]
-if kernels._load("crossbar", "base").cpu_has_v3():
-    from neuroemu.kernels import _floating_v3
-
-    BUILDS.append(_floating_v3)
+BUILDS = [kernels._load("floating", build) for build in kernels.builds("floating")]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
