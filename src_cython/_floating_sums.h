@@ -82,41 +82,67 @@ EV_INLINE void NAME(finish)(const REAL *sum, const float *bias, int64_t n, float
         for (int64_t i = 0; i < n; i++) drive[i] = (float)sum[i];
 }
 
-/* Up to FL_LINES lines, panel by panel, so that a panel stays in the cache. */
-static int64_t NAME(dense_lines)(const fl_dense *d, const fl_lines *x, int64_t first, int64_t last, const float *bias,
-                                 int32_t *events, REAL *values, float *drive)
-{
-    const int64_t stride = d->n_in + EV_PAD;
-    int64_t found[FL_LINES], total = 0;
+/* Lists of the inputs of up to FL_LINES lines, one behind the other; `ones` says where all values are 1. */
+typedef struct {
+    int64_t first, lines, at[FL_LINES + 1];
     int32_t ones[FL_LINES];
-    REAL sum[64];
-    for (int64_t m = first; m < last; m++) {
-        const int64_t k = m - first;
-        found[k] = NAME(list)(x, m, events + k * stride, values + k * stride, &ones[k]);
-        total += found[k];
-    }
-    for (int64_t p = 0; p < d->count; p++) {
-        const int64_t column = p * d->width, left = d->n - column < d->width ? d->n - column : d->width;
-        for (int64_t m = first; m < last; m++) {
-            const int64_t k = m - first;
-            NAME(panel)(d, p, events + k * stride, ones[k] ? NULL : values + k * stride, found[k], sum);
-            NAME(finish)(sum, bias ? bias + column : NULL, left, drive + m * d->n + column);
-        }
-    }
-    return total * d->n;
+    int32_t *events;
+    REAL *values;
+} NAME(lists);
+
+/* Memory for the lists; 0 if there is none. */
+static int NAME(lists_begin)(NAME(lists) *l, const fl_lines *x)
+{
+    const size_t room = (size_t)((x->lines < FL_LINES ? x->lines : FL_LINES) * x->n + EV_PAD);
+    l->first = l->lines = 0;
+    l->events = malloc(room * sizeof(int32_t));
+    l->values = malloc((x->kind ? room : 1) * sizeof(REAL));
+    return l->events && l->values;
 }
 
-/* Returns the additions made, or -1 without memory. */
+/* Lists the next lines; 0 if there are no more. */
+static int NAME(lists_next)(NAME(lists) *l, const fl_lines *x)
+{
+    l->first += l->lines;
+    l->lines = x->lines - l->first < FL_LINES ? x->lines - l->first : FL_LINES;
+    l->at[0] = 0;
+    for (int64_t k = 0; k < l->lines; k++) {
+        const int64_t at = l->at[k];
+        l->at[k + 1] = at + NAME(list)(x, l->first + k, l->events + at, l->values + (x->kind ? at : 0), &l->ones[k]);
+    }
+    return l->lines > 0;
+}
+
+static void NAME(lists_end)(const NAME(lists) *l)
+{
+    free(l->events);
+    free(l->values);
+}
+
+/* One panel of the k-th listed line. */
+EV_INLINE void NAME(listed)(const fl_dense *d, int64_t p, const NAME(lists) *l, int64_t k, REAL *sum)
+{
+    const int64_t at = l->at[k];
+    NAME(panel)(d, p, l->events + at, l->ones[k] ? NULL : l->values + at, l->at[k + 1] - at, sum);
+}
+
+/* Panel by panel over many lines, so that a panel stays in the cache. The additions made, or -1 without memory. */
 static int64_t NAME(dense)(const fl_dense *d, const fl_lines *x, const float *bias, float *drive)
 {
-    const int64_t lines = x->lines < FL_LINES ? x->lines : FL_LINES, room = lines * (d->n_in + EV_PAD);
-    int32_t *events = malloc((size_t)room * sizeof(int32_t));
-    REAL *values = malloc((size_t)(x->kind ? room : 1) * sizeof(REAL));
-    int64_t made = events && values ? 0 : -1;
-    for (int64_t m = 0; made >= 0 && m < x->lines; m += lines)
-        made += NAME(dense_lines)(d, x, m, m + lines < x->lines ? m + lines : x->lines, bias, events, values, drive);
-    free(events);
-    free(values);
+    REAL sum[64];
+    NAME(lists) lists;
+    int64_t made = NAME(lists_begin)(&lists, x) ? 0 : -1;
+    while (made >= 0 && NAME(lists_next)(&lists, x)) {
+        made += lists.at[lists.lines] * d->n;
+        for (int64_t p = 0; p < d->count; p++) {
+            const int64_t column = p * d->width, left = d->n - column < d->width ? d->n - column : d->width;
+            for (int64_t k = 0; k < lists.lines; k++) {
+                NAME(listed)(d, p, &lists, k, sum);
+                NAME(finish)(sum, bias ? bias + column : NULL, left, drive + (lists.first + k) * d->n + column);
+            }
+        }
+    }
+    NAME(lists_end)(&lists);
     return made;
 }
 

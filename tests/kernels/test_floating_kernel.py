@@ -177,6 +177,15 @@ def test_neurons_as_the_twin(seed):
         np.testing.assert_array_equal(cut[key], array, err_msg=key)
 
 
+def test_more_lines_than_are_listed_at_a_time():
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-9, 9, (70, 30))
+    x = (rng.random((100, 5, 30)) < 0.3).astype(np.uint8)
+    drive = np.empty((100, 5, 70), np.float32)
+    floating.dense_sums(x, panels=panels(weight), wide=True, drive=drive)
+    np.testing.assert_array_equal(drive, x.astype(int) @ weight.T)
+
+
 @pytest.mark.parametrize("build", BUILDS)
 def test_every_build_gives_the_same_bits(build):
     for seed in range(30):
