@@ -211,7 +211,8 @@ def break_even(spiking: Result, other: Result) -> BreakEven:
     Raises
     ------
     InputError, ArgumentTypeError
-        No spiking result, other inputs, or prices that do not tell spikes apart.
+        No spiking result, other inputs, prices that do not tell spikes apart, an energy that is unknown, or static
+        powers of other boundaries.
 
     Notes
     -----
@@ -224,6 +225,14 @@ def break_even(spiking: Result, other: Result) -> BreakEven:
         raise InputError(f"break_even: '{spiking.network_name}' is no spiking network; give the spiking result first")
     if spiking.data_hash != other.data_hash:
         raise InputError("break_even: the results are of other inputs or labels; run both on the same")
+    for result in (spiking, other):
+        if result.energy.unknown:
+            raise InputError(f"break_even: the energy of {result.chip_name} is unknown: {result.energy.unknown}")
+    if spiking.boundary != other.boundary:
+        raise InputError(
+            f"break_even: {spiking.chip_name} carries the static power of a {spiking.boundary}, {other.chip_name} that "
+            f"of a {other.boundary}; their joules do not compare"
+        )
     per = [(line.cost.part in SPIKE_PARTS, line.joules / spiking.n_images) for line in spiking.energy.lines]
     scaled, fixed = sum(j for grows, j in per if grows), sum(j for grows, j in per if not grows)
     operations = spiking.counts.total("synaptic_op") / spiking.n_images

@@ -9,14 +9,14 @@ import numpy as np
 from . import _checks
 from ._sites import utilisation
 from .chip import Chip, Execution, silent
-from .energy import price
+from .energy import CostTable, price
 from .errors import ArgumentTypeError, InputError
 from .network.graded import Delta, Programmed
 from .network.graph import INPUT, Network
 from .result import Form, Result, Scores
 from .versions import versions
 
-BOUNDARY = "chip"  # static power of powered chips enters every total; Energy.static_by_scope has the others
+BOUNDARIES = ("chip", "board", "core")  # static power of powered chips enters a total, if it is known; see _boundary
 
 
 def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, threads, progress) -> Result:
@@ -44,7 +44,7 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
     predictions = execution.outputs.argmax(axis=-1)
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
-        units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
+        units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=_boundary(chip.costs),
         writes=execution.writes, writing=execution.writing,
     )  # fmt: skip
     return Result(
@@ -71,6 +71,11 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         trial_outputs=execution.outputs,
         form=form_of(network),
     )
+
+
+def _boundary(costs: CostTable) -> str:
+    """The powered chip; the board, or the cores in use, where static power is only known of them."""
+    return next((scope for scope in BOUNDARIES if costs.static(scope)), BOUNDARIES[0])
 
 
 def form_of(network: Network) -> Form:
