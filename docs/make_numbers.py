@@ -8,6 +8,7 @@ from neuroemu.chips import (
     H100,
     HBM_PIM,
     JETSON_ORIN,
+    KV260,
     PCM_NEURONS,
     RERAM_NEURONS,
     T4,
@@ -21,7 +22,9 @@ from neuroemu.chips.ibm34_costs import IBM34_COSTS
 from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
+from neuroemu.chips.odin_costs import ODIN_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
+from neuroemu.chips.spinnaker2_costs import SPINNAKER2_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
 from neuroemu.chips.tpu_v4i import SOURCE as ACCELFORGE
 from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
@@ -51,10 +54,12 @@ TABLES = {
     RERAM_NEURONS.name: RERAM_NEURONS.costs,
     "Loihi 1": LOIHI_COSTS,
     "TrueNorth at 0.8 V": TRUENORTH_COSTS,
+    "ODIN at 75 MHz (prices only)": ODIN_COSTS,
+    "SpiNNaker 2 (prices only)": SPINNAKER2_COSTS,
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
     "Xeon E5-2699 v3": XEON_E5_2699V3.costs,
-    **{chip.name: chip.costs for chip in (TPU_V4I, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM)},
+    **{chip.name: chip.costs for chip in (TPU_V4I, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, KV260, HBM_PIM)},
 }
 INTRODUCTION = """# Numbers and their sources
 
@@ -71,9 +76,10 @@ derived from a published pair of figures that were not meant as a price; *assume
 or paper's estimate."""
 LEFT_OUT = """## Left out
 
-No source was found and read for these, so no figure stands for them: an FPGA design, prices of Loihi 2 (`LOIHI2` runs
-without), idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any energy of
-HBM-PIM, and write energies of HERMES, IBM's chip, ISAAC and NeuRRAM, whose writes are counted but not priced."""
+No source was found and read for these, so no figure stands for them: prices of Loihi 2 (`LOIHI2` runs without), power
+at rest of SpiNNaker 2, idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any
+energy of HBM-PIM, power of the boards of TrueNorth, Loihi and HERMES, and write energies of HERMES, IBM's chip, ISAAC
+and NeuRRAM, whose writes are counted but not priced. [Machines](machines.md) has them one by one."""
 COMPONENTS = """## Components
 
 `neuroemu.components` has prices of parts, to make a price list of a machine of your own. Figures that were only
@@ -156,7 +162,7 @@ def times() -> str:
     rows.append(("TPU v1", "weight_bandwidth", f"{TPU_V1.weight_bandwidth / 1e9:g} GB/s", f"{JOUPPI}, Table 2"))
     for name, found in (("clock", "1050 MHz"), ("weight_bandwidth", "614 GB/s")):
         rows.append((TPU_V4I.name, name, found, ACCELFORGE))
-    for chip in (A100, XEON_E5_2699V3, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM):
+    for chip in (A100, XEON_E5_2699V3, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, KV260, HBM_PIM):
         rows += [(chip.name, name, value(getattr(chip, name)), source) for name, source in chip.sources.items()]
     lines = ["## Times and rates", "", "| machine | what | value | source |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {m} | `{what}` | {v} | {source} |" for m, what, v, source in rows])

@@ -11,7 +11,7 @@ from .converters import SAMPLE_AND_HOLD, SHIFT_ADD, dac_energy
 from .isaac import ISAAC_PERIPHERY
 from .links import BUS_BIT, CHIP_LINK, HYPERTRANSPORT, MESH_HOP_BIT, ROUTER_FLIT, SPIKE_HOP
 from .memory import DRAM, EDRAM, HBM, SRAM, sram_read
-from .scaling import energy_factor, scaled
+from .scaling import at_voltage, energy_factor, scaled
 
 __all__ = [
     "BUS_BIT",
@@ -36,6 +36,7 @@ __all__ = [
     "SaberiTable",
     "SurveyEnvelope",
     "adc_energy",
+    "at_voltage",
     "dac_energy",
     "energy_factor",
     "operation_energy",
