@@ -9,9 +9,10 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
-from .ageing import ageing
+from .ageing import ageing, refresh_time
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
+from .dynamic import DynamicProduct, attention, dynamic_product
 from .fairness import BreakEven, Unfair, break_even, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
@@ -74,6 +75,7 @@ __all__ = [
     "Comparison",
     "Contribution",
     "ConversionReport",
+    "DynamicProduct",
     "Entropy",
     "Gptq",
     "Groups",
@@ -100,6 +102,7 @@ __all__ = [
     "Weights",
     "Writing",
     "ageing",
+    "attention",
     "break_even",
     "calibrate",
     "calibrate_stop",
@@ -116,6 +119,7 @@ __all__ = [
     "datasets",
     "devices",
     "digital",
+    "dynamic_product",
     "equalize",
     "errors",
     "fold",
@@ -130,6 +134,7 @@ __all__ = [
     "plot",
     "prune",
     "quantize",
+    "refresh_time",
     "run",
     "run_float",
     "run_integer",

@@ -43,6 +43,7 @@ ALLOWED = {
     "running": BASE | {"chip", "energy", "network", "result", "versions", "_sites"},
     "placement": BASE | {"chip", "energy", "network", "result", "running", "_sites"},
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
+    "dynamic": BASE | {"network", "transform", "crossbar", "chip", "energy", "placement", "result", "_counts"},
     "ageing": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
     "conversion": BASE | {"network", "transform", "spiking", "_counts"},
