@@ -13,7 +13,8 @@ from .ageing import ageing, refresh_time
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
 from .dynamic import DynamicProduct, attention, dynamic_product
-from .fairness import BreakEven, Unfair, break_even, unfair
+from .even import BreakEven, break_even
+from .fairness import Unfair, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
@@ -56,6 +57,7 @@ from .transform import (
     freed,
     group_channels,
     layer_pairs,
+    matched_baseline,
     prune,
     quantize,
     to_graded,
@@ -128,6 +130,7 @@ __all__ = [
     "group_channels",
     "layer_pairs",
     "load",
+    "matched_baseline",
     "measure_baseline",
     "network",
     "place",
