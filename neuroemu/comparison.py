@@ -110,12 +110,19 @@ class Comparison:
                 if result.chip_name not in chips:
                     chips.append(result.chip_name)
         rule = (
-            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
+            f"{first.n_images:,} images. Static energy is that of the powered {self._boundaries()} for each initiation "
             "interval; latency is that of a batch."
         )
         found = [f"Break-even: {even}." for even in self.break_even]
         found += [f"Unfair: {finding}." for finding in self.unfair]
         return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items()), *found]
+
+    def _boundaries(self) -> str:
+        """The boundary of the static energies; where they differ, that of each chip."""
+        found = {result.chip_name: result.boundary for result in self.results}
+        most = self.results[0].boundary
+        others = [f"{name}: {scope}" for name, scope in found.items() if scope != most]
+        return f"{most} ({', '.join(others)})" if others else most
 
     def _repr_html_(self):
         head, *rows = self._table()

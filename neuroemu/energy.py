@@ -327,10 +327,16 @@ def _report(energy: Energy) -> str:
     return "\n".join((
         aligned(rows),
         f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
-        f"bands of the prices: {low} to {high}",
+        f"bands of the prices: {low} to {high}; {_banded(energy):.0%} of it at prices with a band",
         *_writing(energy),
         *(f"not included: {item}" for item in energy.excludes),
     ))  # fmt: skip
+
+
+def _banded(energy: Energy) -> float:
+    """Share of the joules whose price has a known spread."""
+    total = energy.total
+    return fsum(line.joules for line in energy.lines if line.cost.band != (1.0, 1.0)) / total if total else 0.0
 
 
 def _rows(energy: Energy) -> str:

@@ -259,3 +259,19 @@ def test_each_finding_stands_on_the_page():
     found = set(re.findall(r'Unfair\("([^"]+)"', source))
     assert len(found) >= 16
     assert found == set(re.findall(r'"([a-z0-9- ]+)"', page))
+
+
+def test_memory_that_another_price_holds_is_not_left_out(case, tpu):
+    held = {name: run(case[1], chips.ALL[name], case[3]) for name in ("KV260", "T4", "XEON_E5_2699V3")}
+    told = {name: "weight fetches left out" in names([result]) for name, result in held.items()}
+    assert told == {"KV260": False, "T4": False, "XEON_E5_2699V3": True}
+    text = repr(compare([run(case[1], chips.TPU_V1, case[3]), held["KV260"]]))
+    assert "Static energy is that of the powered chip (KV260: board) for each" in text
+
+
+def test_pictures_refuse_an_unknown_energy(case, tpu):
+    unknown = run(case[1], chips.HBM_PIM, case[3], labels=case[4])
+    for draw in (plot.energy_treemap, plot.energy_parts, plot.pareto, plot.front):
+        with pytest.raises(InputError, match="energy of HBM-PIM is unknown"):
+            draw(unknown)
+    assert plot.front([tpu])

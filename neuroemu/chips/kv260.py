@@ -59,6 +59,6 @@ KV260 = Roofline(
         "bandwidth": "AMD DS987 v1.1, K26: 64 bits wide, 2,400 Mb/s a pin",
         "host_bandwidth": "that of the DDR4, which the processors share",
         "host_call": f"{VENDOR}: 3,100.6 images/s of face-quality (0.06 Gops) with one thread, its own software in it",
-        "utilisation": f"{VENDOR}: images/s of ENet_cityscapes, chen_color_resnet18 and bcc with many threads",
+        "utilisation": "AMD UG1354 2.5, ZCU104: that of ENet_cityscapes, chen_color_resnet18 and bcc, many threads",
     },
 )  # fmt: skip
