@@ -71,7 +71,11 @@ An energy is a sum of counted events times the prices below, and of static power
 price is what one more event adds; an *average* is all the power at one operating point divided by the rate of events
 there, and holds static power already, so no table has both for one machine. Static power is charged at one boundary,
 the powered chip unless another is asked for. A band (low to high) multiplies the price; a dash says that no spread is
-known.
+known. The boundary is what the price belongs to when machines are set side by side; "at" are the node, the supply, the
+bits of the operands and how many operations the source counts for a multiply-accumulate, as far as it says.
+
+A table refuses prices that hold a part of each other: an average beside static power of the same device, leakage beside
+the static power that contains it, a core or a chip that was measured whole beside its parts.
 
 Evidence: *silicon* measured; *spice* circuit simulation; *vendor* data sheet; *estimate* from several sources; *fitted*
 derived from a published pair of figures that were not meant as a price; *assumed* our guess; *model* another program's
@@ -88,7 +92,7 @@ COMPONENTS = """## Components
 remembered are left out. Converters: five laws that disagree by 8 times at 4 bits; the default is the median of the
 published converters of so many effective bits, with their 10th and 90th percentile as its band. Logic may be scaled
 between nodes, if asked for, with a band of three times up and down; memories, converters and links may not."""
-HEADER = ("event", "price", "kind", "evidence", "band", "source", "note")
+HEADER = ("event", "price", "kind", "evidence", "band", "boundary", "at", "source", "note")
 
 
 def amount(value: float, unit: str) -> str:
@@ -103,22 +107,20 @@ def price_row(cost: Cost) -> str:
     """One price as a row of the table."""
     band = "-" if cost.band == (1.0, 1.0) else f"{cost.band[0]:.2g} to {cost.band[1]:.2g}"
     name = cost.event if cost.scope is None else f"{cost.event}, one {cost.scope}"
-    cells = (f"`{name}`", amount(cost.value, cost.unit), cost.kind, cost.evidence, band, cost.source, cost.note)
+    cells = (f"`{name}`", amount(cost.value, cost.unit), cost.kind, cost.evidence, band, cost.boundary, at(cost))
+    cells += (cost.source, cost.note)
     return f"| {' | '.join(cells)} |"
+
+
+def at(cost: Cost) -> str:
+    """Node, supply, operand bits, and operations of a multiply-accumulate, as far as the source says."""
+    found = ((cost.node_nm, "nm"), (cost.voltage, "V"), (cost.bits, "bits"), (cost.ops_per_mac, "operations a MAC"))
+    return ", ".join(f"{value:g} {unit}" for value, unit in found if value is not None) or "-"
 
 
 def price_rows(costs) -> list[str]:
     """Prices as the lines of a table."""
     return [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER), *map(price_row, costs)]
-
-
-def part_rows(costs) -> list[str]:
-    """Prices of parts, with their node and bits."""
-    lines = [f"| node | bits | {' | '.join(HEADER)} |", "|" + "---|" * (len(HEADER) + 2)]
-    for cost in costs:
-        node = "-" if cost.node_nm is None else f"{cost.node_nm:g} nm"
-        lines.append(f"| {node} | {'-' if cost.bits is None else cost.bits} {price_row(cost)}")
-    return lines
 
 
 def components() -> str:
@@ -136,7 +138,7 @@ def components() -> str:
         "Links": loose(links),
         "ISAAC beside its crossbars": [cost for cost in ISAAC_PERIPHERY.costs if cost.unit == "J"],
     }
-    parts = [f"### {name}\n\n" + "\n".join(part_rows(costs)) for name, costs in named.items()]
+    parts = [f"### {name}\n\n" + "\n".join(price_rows(costs)) for name, costs in named.items()]
     return "\n\n".join([COMPONENTS, *parts])
 
 
