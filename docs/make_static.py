@@ -20,9 +20,9 @@ the energy of an inference depends on what is charged: the cores in use (*core*)
 default of every result), or the *board* around it. `Energy.static_by_scope` has each, `neuroemu.energy.price` charges
 the one that is asked for. A dash: no price of that scope is known. HERMES has one measured price for a read of a core,
 which holds static power at full load: a part-filled chip costs more than it says. Its columns are therefore bounds, the
-whole power of busy cores (101 mW each) for the time: of the cores in use, and of all 64. The power of the boards of TRUENORTH,
-LOIHI and HERMES was not found in a source that could be read, so that column is empty for them; KV260 was measured at
-the input of its board, and only there.
+whole power of busy cores (101 mW each) for the time: of the cores in use, and of all 64. The power of the boards of
+TRUENORTH, LOIHI and HERMES was not found in a source that could be read, so that column is empty for them; KV260 was
+measured at the input of its board, and only there.
 
 The small network is the embedded one for MNIST ({STEPS} steps on LOIHI; trained for it on TRUENORTH). The others fill
 the chip: as many copies of the small network as fit (TRUENORTH), a convolutional network (LOIHI) and one square layer
