@@ -210,6 +210,8 @@ def test_routing_left_out(case, loihi, tpu):
     }
     assert told == {"HERMES": True, "ISAAC": True, "PUMA": True, "NEURRAM": True, "IBM34": False, "A100": False}
     assert "routing left out" not in names([loihi, tpu])
+    routed = chips.PUMA.costs.with_costs(price("activation_op", "network"))
+    assert "routing left out" not in names([run(case[1], replace(chips.PUMA, costs=routed), case[3])])
 
 
 def test_host_left_out(case, tpu):

@@ -141,7 +141,7 @@ def test_cells_that_drift_are_refreshed_at_the_age_of_their_reads():
     """By hand: interval / age more of all writes; the accuracy is told for that age."""
     result = run(NET, chip(device=Pcm(), seconds=100.0), X)
     n, interval = result.energy.writes.total("cell_write"), 1 / result.throughput
-    assert result.energy.per_inference == pytest.approx(n * 1e-12 * (1e-6 + interval / 100.0), rel=1e-9)
+    assert result.energy.per_inference == pytest.approx(n * 1e-12 * (1e-6 + interval / 100.0), rel=1e-9, abs=0)
     assert "refreshed every 100 s" in result.energy.report()
     for writing, told in (
         (Writing(refresh_seconds=inf), "never refreshed"),
@@ -149,7 +149,7 @@ def test_cells_that_drift_are_refreshed_at_the_age_of_their_reads():
     ):
         off = run(NET, chip(device=Pcm(), seconds=100.0, writing=writing), X).energy
         share = 1e-6 + (1 / 7 if writing.refresh_inferences else 0.0)
-        assert off.per_inference == pytest.approx(n * 1e-12 * share, rel=1e-9) and told in off.report()
+        assert off.per_inference == pytest.approx(n * 1e-12 * share, rel=1e-9, abs=0) and told in off.report()
 
 
 @pytest.mark.parametrize("fields", [{"device": Ideal(), "seconds": 100.0}, {"device": Pcm()}], ids=["ideal", "at once"])
@@ -190,7 +190,7 @@ def test_other_chips_are_loaded_with_their_weights(name):
     priced = run(used, replace(chips.ALL[name], costs=chips.ALL[name].costs.with_costs(upload)), images).energy
     if not energy.unknown:
         assert priced.per_inference - energy.per_inference == pytest.approx(
-            1e-15 * energy.writes.total("weight_upload_byte"), rel=1e-3
+            1e-15 * energy.writes.total("weight_upload_byte"), rel=1e-3, abs=0
         )
     off = run(used, replace(chips.ALL[name], writing=None), images).energy
     assert off.writes is None and off.writing is None
