@@ -21,6 +21,7 @@ from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
 from neuroemu.chips.ibm34_costs import IBM34_COSTS
 from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
+from neuroemu.chips.loihi_sana_fe_costs import LOIHI_SANA_FE_COSTS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
 from neuroemu.chips.odin_costs import ODIN_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
@@ -55,6 +56,7 @@ TABLES = {
     PCM_NEURONS.name: PCM_NEURONS.costs,
     RERAM_NEURONS.name: RERAM_NEURONS.costs,
     "Loihi 1": LOIHI_COSTS,
+    "Loihi 1, SANA-FE's prices (prices only)": LOIHI_SANA_FE_COSTS,
     "TrueNorth at 0.8 V": TRUENORTH_COSTS,
     "ODIN at 75 MHz (prices only)": ODIN_COSTS,
     "SpiNNaker 2 (prices only)": SPINNAKER2_COSTS,

@@ -15,6 +15,7 @@ from .isaac import ISAAC
 from .kv260 import KV260
 from .loihi import LOIHI
 from .loihi2 import LOIHI2
+from .loihi_sana_fe_costs import LOIHI_SANA_FE_COSTS
 from .neurram import NEURRAM
 from .odin_costs import ODIN_COSTS, odin_costs
 from .puma import PUMA
@@ -66,6 +67,7 @@ __all__ = [
     "KV260",
     "LOIHI",
     "LOIHI2",
+    "LOIHI_SANA_FE_COSTS",
     "NEURRAM",
     "ODIN_COSTS",
     "PCM_NEURONS",

@@ -57,6 +57,7 @@ LOIHI_COSTS = CostTable(
         _static("core", 3.34 / 32 / 128, "0.815 mW: the chip's share, an upper bound for a core"),
     ),
     free={
+        "neuron_spike": "not published apart: an active update includes it",
         "input_spike": "not published: injected by the x86 cores or the host",
         "barrier_sync": "not published: only its time is",
     },

@@ -38,7 +38,7 @@ def odin_costs(clock_hz: float = FASTEST) -> CostTable:
                 note=f"27.3 uW of leakage and the clock at {clock_hz / 1e6:g} MHz", **fixed,
             ),
         ),
-        free=dict.fromkeys(("neuron_update_active", "neuron_update_inactive"), IN_OPERATION)
+        free=dict.fromkeys(("neuron_update_active", "neuron_update_inactive", "neuron_spike"), IN_OPERATION)
         | dict.fromkeys(
             ("spike_within_tile", "hop_east_west", "hop_north_south", "input_spike", "barrier_sync"),
             "not published: a chip is one core, without a mesh",

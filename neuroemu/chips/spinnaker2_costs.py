@@ -26,7 +26,8 @@ SPINNAKER2_COSTS = CostTable(
         _event("neuron_update_inactive", 2.19e-9, "neuron"),
     ),
     free=dict.fromkeys(
-        ("spike_within_tile", "hop_east_west", "hop_north_south", "input_spike", "barrier_sync"), "not read"
+        ("neuron_spike", "spike_within_tile", "hop_east_west", "hop_north_south", "input_spike", "barrier_sync"),
+        "not read",
     ),
     excludes=("power at rest, unless the prices hold a share of it", "network, memory beside the processors, host"),
 )

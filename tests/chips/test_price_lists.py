@@ -57,3 +57,25 @@ def test_page_of_machines_is_current():
     for name in (*chips.ALL, *chips.ABSENT):
         assert f"| `{name}` |" in page or f"- {name}: " in page
     assert "`LOIHI2` runs, its energy is unknown" in page
+
+
+def test_sana_fes_own_total_for_loihi():
+    """64 neurons that fire in each of 10 steps and drive 64 others, all to all, a hop away: 1,665.344 nJ by SANA-FE."""
+    events = {"neuron_update_active": 1280, "neuron_spike": 640, "synaptic_op": 40960}
+    events |= {"spike_within_tile": 640, "hop_north_south": 640}
+    counts = Counts({("net", event): n for event, n in events.items()})
+    energy = price(counts, chips.LOIHI_SANA_FE_COSTS, seconds=0, inferences=1, units={"chip": 1})
+    assert energy.total == approx(1665.344e-9)
+
+
+def test_both_price_lists_of_loihi_charge_one_run():
+    net = datasets.mnist_network()
+    spiking = to_spiking(quantize(net, samples=net.samples), steps=8, samples=net.samples)
+    x = datasets.mnist_test(2)[0]
+    maker, fitted = (
+        run(spiking, replace(chips.LOIHI, costs=table), x) for table in (chips.LOIHI.costs, chips.LOIHI_SANA_FE_COSTS)
+    )
+    assert maker.counts == fitted.counts and fitted.energy.static == approx(maker.energy.static)
+    assert 1 < fitted.energy.dynamic / maker.energy.dynamic < 3
+    fired = sum(maker.traces["spikes per image"][name] for name in ("conv1", "conv2", "conv3")) * 2
+    assert sum(n for (layer, kind), n in maker.counts.items() if kind == "neuron_spike" and "conv" in layer) == fired
