@@ -391,13 +391,19 @@ static void *ev_pack(ev_layer *layer, int64_t n_rows)
 static int64_t ev_take_whole(double *from, int32_t *q, int64_t n)
 {
     int64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (from[i] == 0.0) continue;
-        if (from[i] >= -2147483648.0 && from[i] <= 2147483647.0 && from[i] == (double)(int32_t)from[i])
-            q[i] = (int32_t)((uint32_t)q[i] + (uint32_t)(int32_t)from[i]);
-        else
-            bad++;
-        from[i] = 0.0;
+    for (int64_t i = 0; i < n; i += 8) {
+        const int64_t end = i + 8 < n ? i + 8 : n;
+        uint64_t any = 0, bits[8] = {0};
+        memcpy(bits, from + i, (size_t)(end - i) * sizeof(double));
+        for (int k = 0; k < 8; k++) any |= bits[k];
+        if (!any) continue; /* the rule, where no synapses of Brian2 add anything */
+        for (int64_t k = i; k < end; k++) {
+            if (from[k] >= -2147483648.0 && from[k] <= 2147483647.0 && from[k] == (double)(int32_t)from[k])
+                q[k] = (int32_t)((uint32_t)q[k] + (uint32_t)(int32_t)from[k]);
+            else
+                bad++;
+            from[k] = 0.0;
+        }
     }
     return bad;
 }
