@@ -130,6 +130,7 @@ class Meter:
             pairs += [
                 (name, "neuron_update_active", each * seen["active_updates"]),
                 (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self.idle[index])),
+                (name, "neuron_spike", seen["output_spikes"]),
                 (name, "synaptic_op", self.synapses[index]),
                 (name, "spike_within_tile", deliveries),
                 (name, "hop_east_west", east_west),
