@@ -9,10 +9,12 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
-from .ageing import ageing
+from .ageing import ageing, refresh_time
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
-from .fairness import BreakEven, Unfair, break_even, unfair
+from .dynamic import DynamicProduct, attention, dynamic_product
+from .even import BreakEven, break_even
+from .fairness import Unfair, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .placement import Placement, place, run
@@ -56,6 +58,7 @@ from .transform import (
     freed,
     group_channels,
     layer_pairs,
+    matched_baseline,
     prune,
     quantize,
     to_graded,
@@ -75,6 +78,7 @@ __all__ = [
     "Comparison",
     "Contribution",
     "ConversionReport",
+    "DynamicProduct",
     "Entropy",
     "Gptq",
     "Groups",
@@ -101,6 +105,7 @@ __all__ = [
     "Weights",
     "Writing",
     "ageing",
+    "attention",
     "break_even",
     "calibrate",
     "calibrate_stop",
@@ -117,6 +122,7 @@ __all__ = [
     "datasets",
     "devices",
     "digital",
+    "dynamic_product",
     "equalize",
     "errors",
     "fold",
@@ -125,12 +131,14 @@ __all__ = [
     "group_channels",
     "layer_pairs",
     "load",
+    "matched_baseline",
     "measure_baseline",
     "network",
     "place",
     "plot",
     "prune",
     "quantize",
+    "refresh_time",
     "run",
     "run_float",
     "run_integer",

@@ -59,7 +59,7 @@ static void ev_widen_add(const int16_t *s, int64_t n, int shift, int32_t *q)
 {
     int64_t i = 0;
     for (; i + EV_I <= n; i += EV_I)
-        *(ev_u *)(q + i) += (ev_u)__builtin_convertvector(*(const ev_h *)(s + i), ev_i) << shift;
+        *(ev_u *)(q + i) += (ev_u)ev_widen(s + i) << shift;
     for (; i < n; i++) q[i] = (int32_t)((uint32_t)q[i] + ((uint32_t)(int32_t)s[i] << shift));
 }
 
@@ -169,7 +169,7 @@ static void ev_scatter32(const ev_layer *layer, const int32_t *events, int64_t n
             if (slot >= layer->depth) slot -= layer->depth;
             int32_t *to = ring + slot * slot_stride + layer->target[edge];
             for (; c + EV_I <= length; c += EV_I) {
-                ev_u wide = (ev_u)__builtin_convertvector(*(const ev_h *)(from + c), ev_i);
+                ev_u wide = (ev_u)ev_widen(from + c);
                 *(ev_u *)(to + c) += wide << shift;
             }
             if (EV_I > 8 && c + 8 <= length) {
