@@ -112,7 +112,7 @@ def compare(sizes, arguments):
         seconds, run = time_engine(network, x, 3 * arguments.repeats, precision=precision, threads=1)
         if precision == "float64" and (run.outputs != plain.outputs).any():
             raise SystemExit("the engines differ")
-        rows.append((f"compiled engine, {kernels.isa()}, {precision}", seconds, run))
+        rows.append((f"compiled engine, {kernels.builds('floating')[-1]}, {precision}", seconds, run))
     additions = sum(run.additions.values())
     activity = ", ".join(f"{kept[name].mean():.1%}" for name in names)
     print(f"\n{'-'.join(map(str, sizes))}, {arguments.images} images, {additions / steps / 1e3:.1f} k additions a step")
