@@ -37,9 +37,12 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     return Counts.from_pairs(pairs)
 
 
-def writes_in(engines) -> Counts:
-    """Writes of one programming of the chip, by layer."""
-    return Counts.from_pairs((name, CELL_WRITE, engine.writes) for name, engine in engines.items())
+def writes_in(engines, sites) -> Counts:
+    """Writes of one programming of the chip, by layer; all copies of a layer are written."""
+    copies = {site.layer: site.details.get("copies", 1) for site in sites}
+    return Counts.from_pairs(
+        (name, CELL_WRITE, engine.writes * copies.get(name, 1)) for name, engine in engines.items()
+    )
 
 
 def seconds_of_read(chip, sites) -> float:

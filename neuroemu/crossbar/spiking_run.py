@@ -18,6 +18,7 @@ from ..network import layers as L
 from ..network import ops
 from ..network.floating import in_batches
 from ..network.graph import Network
+from ..usage import Usage
 from .bit_slices import BitSliced
 from .compensation import BatchNorm
 from .converters import IdealDac
@@ -26,7 +27,8 @@ from .describing import rosy
 from .feeding import fed_of, row_conductances, volt_farads, volts_of
 from .inputs import BitSerial, PulseWidth
 from .neurons import AnalogNeurons, Fed, Neurons
-from .spiking_counts import counts_of, seconds_of_step, shares_at_limits, spiking_rosy, spiking_warnings
+from .pipelining import stages_of, usage_of
+from .spiking_counts import counts_of, shares_at_limits, spiking_rosy, spiking_warnings
 from .spiking_graph import check_graph, depth_of, rows_of, run_spikes
 
 
@@ -126,7 +128,8 @@ class _Told:
 def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, threads, progress) -> Execution:
     """As `CrossbarChip.read`, for a spiking network. `made(trial)` is the (seed, trial) that a chip was made with."""
     chip = driven_by_spikes(chip)
-    step, volts = seconds_of_step(chip, network, sites), volts_of(chip, network)
+    stages, volts = stages_of(chip, network, sites), volts_of(chip, network)
+    step = max(stage.busy for stage in stages)  # layers work at once, the positions of each take turns on its tiles
     batch = max(1, min(ops.images_at_once(network) // network.steps, -(-len(x) // threads)))
     outputs, told = [], []
     for number in range(trials):
@@ -142,11 +145,12 @@ def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, thread
 
         outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
         counts = counts_of(chip, network, built, sites, trial.activity.spikes, trial.siemens(), len(x))
-        told.append(_Told(trial.activity, counts, writes_in(built), clipped_shares(built, sites)))
-    return _execution(chip, network, np.stack(outputs), told, built, volts, step)
+        told.append(_Told(trial.activity, counts, writes_in(built, sites), clipped_shares(built, sites)))
+    usage = usage_of(chip, stages, sites, step)
+    return _execution(chip, network, np.stack(outputs), told, built, volts, step, usage)
 
 
-def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float) -> Execution:
+def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float, usage: Usage) -> Execution:
     """What all trials together yield; `outputs` are (trials, B, K), `engines` those of the last trial."""
     images = outputs.shape[1]
     activities, clips = [one.activity for one in told], [one.clipped for one in told]
@@ -155,6 +159,8 @@ def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: 
         counts=Counts.mean(one.counts for one in told),
         latency=step * (network.steps + depth_of(network)),
         interval=step * network.steps,
+        units={"core": usage.units},
+        usage=usage,
         traces=_traces(chip, network, clips, activities, engines, volts, images),
         warnings=(
             *warnings_of(clips), *lost_in_wires(engines), *spiking_warnings(network, activities, images),
