@@ -49,7 +49,7 @@ ALLOWED = {
     "ageing": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
     "conversion": BASE | {"network", "transform", "spiking", "_counts"},
-    "plot": {"errors", "_files", "result", "sweeps", "pipeline"},
+    "plot": {"errors", "_files", "result", "sweeps", "pipeline", "_counts"},
 }
 
 

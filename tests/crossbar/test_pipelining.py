@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import Writing, chips, datasets, place, quantize, run, run_float, to_spiking
+from neuroemu import Writing, chips, datasets, place, plot, quantize, run, run_float, to_spiking
 from neuroemu.crossbar import (
     Adc,
     BitSerial,
@@ -391,3 +391,33 @@ def test_copies_shorten_the_steps_of_spiking_networks():
 def test_what_is_refused(small, make, error, says):
     with pytest.raises(error, match=says):
         place(small, make())
+
+
+# --- the picture ------------------------------------------------------------------------------------------------------
+
+
+def test_picture_shows_every_turn(small, tmp_path):
+    """Layer two of `test_rows_of_a_chain_by_hand` reads from 6 to 22 us, layer three in four turns with gaps."""
+    at_work = chip(read_seconds=1e-6, schedule=RowPipeline(), copies=GivenCopies({"fc": 2})).pipeline(small)
+    figure = plot.pipeline(at_work, images=2)
+    left, right = figure.axes
+    bars = [(bar.get_x(), bar.get_width()) for bar in left.patches]
+    np.testing.assert_allclose(bars[:4], [(0, 16), (6, 16), (12, 11), (23, 1)], atol=1e-9)
+    np.testing.assert_allclose(bars[4:], [(x + 16, wide) for x, wide in bars[:4]], atol=1e-9)
+    turns = [path.get_extents() for path in left.collections[2].get_paths()]
+    np.testing.assert_allclose([(t.x0, t.x1) for t in turns], [(12, 13), (14, 15), (20, 21), (22, 23)], atol=1e-9)
+    assert [label.get_text() for label in left.get_yticklabels()] == ["one", "two", "three", "fc x2"]
+    np.testing.assert_allclose([bar.get_width() for bar in right.patches], [100, 100, 25, 100 / 32])
+    assert "latency 24.0 us, interval 16.0 us" in left.get_title() and left.get_xlabel() == "time (us)"
+    plot.save(figure, tmp_path / "pipeline.png")
+    result = run(small, chip(), weights(1, 2, 8, 8))
+    assert plot.pipeline(result).axes[0].get_title().startswith("network on test: latency 3.70 us")
+
+
+def test_pictures_of_other_things_are_refused(small):
+    with pytest.raises(ArgumentTypeError, match=r"got int; give a Pipeline or a Result"):
+        plot.pipeline(3)
+    with pytest.raises(InputError, match="images is 0; allowed: 1 to 20"):
+        plot.pipeline(chip().pipeline(small), images=0)
+    with pytest.raises(InputError, match="no layers with arrays of their own"):
+        plot.pipeline(run(small, chips.TPU_V1, weights(1, 2, 8, 8)))
