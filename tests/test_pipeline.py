@@ -162,6 +162,20 @@ def test_an_image_that_finds_a_stage_busy_waits_for_it():
     assert pipeline.latency == 10.0  # the next image comes at 10 s, and finds b busy for another 9 s
 
 
+def test_delays_of_a_full_pipeline_reach_later_stages_image_by_image():
+    """As above, in three stages: c[0] is done 3, 7 and 10 s after an image came, and from then on always at 10 s.
+
+    a works all the time. Half of b waits for the end of a, so b is free 5 s late; c waits likewise for the middle of b.
+    """
+    a, b, c = (stage(name, 10, 1.0) for name in "abc")
+    half = Step(name="b", positions=10, reads=(("a", np.array([0] * 5 + [9] * 5)),), stage=b)
+    middle = Step(name="c", positions=10, reads=(("b", np.array([0] + [4] * 9)),), stage=c)
+    wanted = Step(name="out", positions=1, reads=(("c", np.array([0])),))
+    pipeline = Pipeline(steps=(Step(name="a", positions=10, stage=a), half, middle, wanted))
+    firsts = [work.starts[0] + 1 - 10 * work.image for work in pipeline.schedule(4) if work.stage is c]
+    assert firsts == [3, 7, 10, 10] and pipeline.latency == 10.0
+
+
 @pytest.mark.parametrize(
     "make, error, says",
     [

@@ -34,7 +34,7 @@ from .inputs import Amplitude, InputScheme
 from .neurons import DigitalNeurons, Neurons
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
-from .pipelining import copied, pipeline_of, usage_of
+from .pipelining import copied, copies_note, pipeline_of, usage_of
 from .sampling import share_of, spread
 from .schedules import LayerPipeline, Schedule
 from .spiking_run import check_spiking, driven_by_spikes, read_spiking
@@ -306,8 +306,11 @@ class CrossbarChip(Chip):
             warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
             writes=Counts.mean(writes),
             writing=self.writing,
-            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
+            notes=(*self._how(), *notes_of(self), *copies_note(pipeline.stages)),
         )
+
+    def _how(self) -> tuple[str, ...]:
+        return (f"{self.seconds:g} s after programming, compensation {self.compensation}",)
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""

@@ -49,6 +49,12 @@ def copies_of(tiles) -> int:
     return tiles[0].details.get("copies", 1) if tiles else 1
 
 
+def copies_note(stages: tuple[Stage, ...]) -> tuple[str, ...]:
+    """A line on copies, where there are any."""
+    told = ", ".join(f"{stage.name} x{stage.copies}" for stage in stages if stage.copies > 1)
+    return (f"copies of layers, taken to be programmed alike: {told}",) if told else ()
+
+
 def usage_of(chip, stages: tuple[Stage, ...], sites, interval: float) -> Usage:
     """Shares of the chip, with all positions of `stages` read once in each `interval`."""
     units = sum(stage.units * stage.copies for stage in stages)

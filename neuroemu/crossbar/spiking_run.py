@@ -18,7 +18,6 @@ from ..network import layers as L
 from ..network import ops
 from ..network.floating import in_batches
 from ..network.graph import Network
-from ..usage import Usage
 from .bit_slices import BitSliced
 from .compensation import BatchNorm
 from .converters import IdealDac
@@ -27,7 +26,7 @@ from .describing import rosy
 from .feeding import fed_of, row_conductances, volt_farads, volts_of
 from .inputs import BitSerial, PulseWidth
 from .neurons import AnalogNeurons, Fed, Neurons
-from .pipelining import stages_of, usage_of
+from .pipelining import copies_note, stages_of, usage_of
 from .spiking_counts import counts_of, shares_at_limits, spiking_rosy, spiking_warnings
 from .spiking_graph import check_graph, depth_of, rows_of, run_spikes
 
@@ -147,10 +146,11 @@ def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, thread
         counts = counts_of(chip, network, built, sites, trial.activity.spikes, trial.siemens(), len(x))
         told.append(_Told(trial.activity, counts, writes_in(built, sites), clipped_shares(built, sites)))
     usage = usage_of(chip, stages, sites, step)
-    return _execution(chip, network, np.stack(outputs), told, built, volts, step, usage)
+    found = _execution(chip, network, np.stack(outputs), told, built, volts, step)
+    return replace(found, units={"core": usage.units}, usage=usage, notes=(*found.notes, *copies_note(stages)))
 
 
-def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float, usage: Usage) -> Execution:
+def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float) -> Execution:
     """What all trials together yield; `outputs` are (trials, B, K), `engines` those of the last trial."""
     images = outputs.shape[1]
     activities, clips = [one.activity for one in told], [one.clipped for one in told]
@@ -159,8 +159,6 @@ def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: 
         counts=Counts.mean(one.counts for one in told),
         latency=step * (network.steps + depth_of(network)),
         interval=step * network.steps,
-        units={"core": usage.units},
-        usage=usage,
         traces=_traces(chip, network, clips, activities, engines, volts, images),
         warnings=(
             *warnings_of(clips), *lost_in_wires(engines), *spiking_warnings(network, activities, images),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroemu import Writing, chips, datasets, place, plot, quantize, run, run_float, to_spiking
+from neuroemu import Writing, chips, datasets, load, place, plot, quantize, run, run_float, to_spiking
 from neuroemu.crossbar import (
     Adc,
     BitSerial,
@@ -37,6 +37,8 @@ COSTS = CostTable(
              part="writing"),
         Cost(event="static", value=POWER, kind="static", device="test", source="test", evidence="assumed", part="chip",
              scope="chip"),
+        Cost(event="static", value=POWER / 8, kind="static", device="test", source="test", evidence="assumed",
+             part="chip", scope="core"),
     ),
     free=dict.fromkeys(
         ("core_read", "dac_drive", "adc_conversion", "adc_clip", "digital_accumulate", "activation_op", "neuron_update",
@@ -203,6 +205,20 @@ def test_two_branches_work_at_once():
     assert chip(read_seconds=1e-6).pipeline(q).latency == pytest.approx(49e-6)
 
 
+def test_resnet8_waits_for_its_first_block(test_data):
+    """Strides of 2 before the second and the third block: 16, 4 and 1 copies keep up, and shortcuts with them."""
+    net = load(test_data / "mlperf_tiny" / "pretrainedResnet_quant.tflite")
+    plain, kept = chips.ISAAC.pipeline(net), replace(chips.ISAAC, copies=KeepUpWith()).pipeline(net)
+    assert [stage.positions for stage in plain.stages] == [1024] * 3 + [256] * 3 + [64] * 3 + [1]
+    assert list(kept.copies.values()) == [16] * 3 + [4] * 3 + [1] * 4
+    assert plain.interval == pytest.approx(1024 * 800e-9) and kept.interval == pytest.approx(64 * 800e-9)
+    # Each of the 3 x 3 layers of stride 1 starts a row and a position after the one before it.
+    starts = {work.stage.name: work.starts[0] for work in plain.schedule(1)}
+    first, second, third = (starts[stage.name] for stage in plain.stages[:3])
+    assert (second - first, third - second) == (pytest.approx(34 * 800e-9 + 600e-9),) * 2
+    assert plain.latency < 1.11 * plain.interval
+
+
 # --- the time of a read -----------------------------------------------------------------------------------------------
 
 
@@ -324,9 +340,11 @@ def test_copies_change_time_writes_and_static_energy_and_nothing_else(small):
     assert copied.latency_per_inference == pytest.approx((4 + 8 + 4 + 1) * 100e-9)
     assert copied.energy.static == pytest.approx(plain.energy.static / 2)
     assert copied.energy.static == pytest.approx(6 * 8e-7 * POWER)
+    assert copied.energy.static_by_scope["core"] == pytest.approx(6 * 8e-7 * 8 * POWER / 8)  # 8 arrays in place of 4
     times = {"one": 4, "two": 2, "three": 1, "fc": 1}
     for (layer, kind), n in plain.energy.writes.items():
         assert copied.energy.writes[layer, kind] == n * times[layer] > 0
+    assert copied.notes[-1] == "copies of layers, taken to be programmed alike: one x4, two x2"
     assert copied.pipeline.copies == times and plain.pipeline.copies == dict.fromkeys(times, 1)
 
 
@@ -366,7 +384,7 @@ def test_copies_shorten_the_steps_of_spiking_networks():
     )
     np.testing.assert_array_equal(plain.outputs, copied.outputs)
     assert copied.throughput == pytest.approx(2 * plain.throughput) and plain.counts == copied.counts
-    assert copied.n_units == plain.n_units + 1 and copied.pipeline is None
+    assert copied.n_units == plain.n_units + 1 and copied.pipeline is None and "conv1 x2" in copied.notes[-1]
     with pytest.raises(PlacementError, match="is spiking, and all its layers work in every step"):
         chips.HERMES.pipeline(snn)
 
