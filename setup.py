@@ -1,11 +1,13 @@
 """Build of the compiled kernels; all metadata is in pyproject.toml.
 
-Each kernel is compiled twice from one source: for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`).
-The package picks one at import, so a wheel runs on every machine of its architecture.
+Each kernel is compiled from one source for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`) and,
+where there is a `_NAME_v4.pyx` and the compiler can, for AVX-512 (`_NAME_v4`). The package picks one at import, so a
+wheel runs on every machine of its architecture.
 
 Environment: NEUROEMU_OPENMP=0|1|auto (default auto), NEUROEMU_ANNOTATE=1 writes Cython's HTML.
 """
 
+import itertools
 import os
 import platform
 import re
@@ -21,6 +23,12 @@ from setuptools.command.build_ext import build_ext
 KERNELS = ("binary", "crossbar", "events", "graded", "integer", "memristors", "truenorth", "wires")
 # -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+BUILDS = {
+    "base": [],
+    "v3": ["-march=x86-64-v3"],
+    # x86-64-v4 and what Ice Lake and Zen 4 have beside it
+    "v4": ["-march=x86-64-v4", "-mavx512vbmi", "-mavx512vbmi2", "-mavx512bitalg", "-mavx512vpopcntdq", "-mgfni"],
+}
 CORES = os.cpu_count() or 1
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0 : 1; }\n"
@@ -28,16 +36,15 @@ PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0
 
 def extensions():
     found = []
-    for kernel in KERNELS:
-        paths = [f"src_cython/_{kernel}_base.pyx"]
-        if IS_X86:
-            paths.append(f"src_cython/_{kernel}_v3.pyx")
-        for path in paths:
-            flags = FLAGS + (["-march=x86-64-v3"] if path.endswith("_v3.pyx") else [])
-            name = "neuroemu.kernels." + Path(path).stem
-            found.append(
-                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
-            )
+    for kernel, build in itertools.product(KERNELS, BUILDS):
+        path = f"src_cython/_{kernel}_{build}.pyx"
+        if not Path(path).exists() or (build != "base" and not IS_X86):
+            continue
+        name = "neuroemu.kernels." + Path(path).stem
+        flags = FLAGS + BUILDS[build]
+        found.append(
+            Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
+        )
     return found
 
 
@@ -52,7 +59,10 @@ def included(path, known=()):
 
 
 class BuildKernels(build_ext):
-    """build_ext that adds OpenMP where a compiled probe runs, and falls back to one thread where it does not."""
+    """build_ext that adds OpenMP where a compiled probe runs, and leaves out builds that the compiler does not know.
+
+    Without OpenMP the kernels run on one thread; without `_v4` the package takes `_v3`.
+    """
 
     def build_extensions(self):
         self.parallel = self.parallel or CORES
@@ -67,7 +77,19 @@ class BuildKernels(build_ext):
                 for extension in self.extensions:
                     extension.extra_compile_args.append("-fopenmp")
                     extension.extra_link_args.append("-fopenmp")
+        if not self._compiles(BUILDS["v4"]):
+            self.extensions = [extension for extension in self.extensions if not extension.name.endswith("_v4")]
         super().build_extensions()
+
+    def _compiles(self, flags):
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("int main(void) { return 0; }\n")
+            try:
+                self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+            except Exception:  # the compiler or its target does not know them
+                return False
+            return True
 
     def _openmp_works(self):
         with tempfile.TemporaryDirectory() as folder:

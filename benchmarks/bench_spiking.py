@@ -30,8 +30,8 @@ def make(images):
     return spikes, [2 * rng.integers(-40, 40, shape) for shape in itertools.pairwise(SIZES)]
 
 
-def wire(mantissas):
-    """Arguments of the kernel for each layer; done once a network."""
+def wire(mantissas, images):
+    """Arguments of the kernel for each layer and memory for its spikes; done once a network."""
     layers = []
     for mantissa, threshold in zip(mantissas, THRESHOLD, strict=True):
         weights, shift = pack_weights(encode_weights(mantissa))
@@ -41,19 +41,22 @@ def wire(mantissas):
             "indptr": rows, "target": np.zeros(n_in, np.int32), "row": rows[:-1], "weights": weights, "shift": shift,
             "du": full * (CURRENT_DECAY + 1), "dv": full * VOLTAGE_DECAY, "threshold": full * 64 * threshold,
             "bias": np.zeros((1, n), np.int32), "refractory": full, **LOIHI1.limits,
+            "spikes_out": np.empty((images, STEPS - 1 - len(layers), n), np.uint8),
         })  # fmt: skip
     return layers
 
 
 def run_engine(spikes, layers, threads):
-    """Output spikes and synaptic operations of each layer with the batched kernel."""
+    """Output spikes and synaptic operations of each layer with the batched kernel.
+
+    A spike arrives a step later, so a layer reads all steps but the last of the one before.
+    """
     found, operations = [], 0
     for layer in layers:
-        n = layer["du"].size
-        late = np.concatenate((np.zeros_like(spikes[:, :1]), spikes[:, :-1]), axis=1)  # a spike arrives a step later
-        spikes, counts = np.zeros((*late.shape[:2], n), np.uint8), np.zeros((len(late), 8), np.int64)
-        kernels.events.run_layer(late, **layer, spikes_out=spikes, counts=counts, threads=threads)
-        found.append(int(spikes.sum()))
+        counts = np.zeros((len(spikes), 8), np.int64)
+        kernels.events.run_layer(spikes[:, :-1], **layer, counts=counts, threads=threads)
+        spikes = layer["spikes_out"]
+        found.append(int(counts[:, 2].sum()))
         operations += int(counts[:, 1].sum())
     return found, operations
 

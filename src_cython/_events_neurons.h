@@ -7,20 +7,58 @@
 
 #include "_events_types.h"
 
+EV_INLINE ev_i ev_select(ev_i mask, ev_i yes, ev_i no) { return (mask & yes) | (~mask & no); }
+
+/* What the instruction sets have and GCC does not find by itself: |x|, y with the sign of x for y >= 0 (y is 0 where x
+   is), clipping, and whether any bit is set. */
+#if defined(__AVX512BW__)
+EV_INLINE ev_i ev_abs(ev_i x) { return (ev_i)_mm512_abs_epi32((__m512i)x); }
+EV_INLINE ev_i ev_sign(ev_i y, ev_i x)
+{
+    return (ev_i)_mm512_mask_sub_epi32((__m512i)y, _mm512_movepi32_mask((__m512i)x), _mm512_setzero_si512(), (__m512i)y);
+}
+EV_INLINE ev_i ev_clip(ev_i x, ev_i limit)
+{
+    return (ev_i)_mm512_max_epi32(_mm512_min_epi32((__m512i)x, (__m512i)limit), (__m512i)-limit);
+}
+EV_INLINE int ev_any(ev_i x) { return _mm512_test_epi32_mask((__m512i)x, (__m512i)x) != 0; }
+#elif defined(__AVX2__)
+EV_INLINE ev_i ev_abs(ev_i x) { return (ev_i)_mm256_abs_epi32((__m256i)x); }
+EV_INLINE ev_i ev_sign(ev_i y, ev_i x) { return (ev_i)_mm256_sign_epi32((__m256i)y, (__m256i)x); }
+EV_INLINE ev_i ev_clip(ev_i x, ev_i limit)
+{
+    return (ev_i)_mm256_max_epi32(_mm256_min_epi32((__m256i)x, (__m256i)limit), (__m256i)-limit);
+}
+EV_INLINE int ev_any(ev_i x) { return !_mm256_testz_si256((__m256i)x, (__m256i)x); }
+#else
+EV_INLINE ev_i ev_abs(ev_i x) { return (x ^ x >> 31) - (x >> 31); }
+EV_INLINE ev_i ev_sign(ev_i y, ev_i x) { return (y ^ x >> 31) - (x >> 31); }
+EV_INLINE ev_i ev_clip(ev_i x, ev_i limit)
+{
+    return ev_select(x > limit, limit, ev_select(x < -limit, -limit, x));
+}
+EV_INLINE int ev_any(ev_i x)
+{
+    int64_t part[2];
+    memcpy(part, &x, sizeof part);
+    return (part[0] | part[1]) != 0;
+}
+#endif
+
 /* sign(x) * ((|x| * (4096 - d)) >> 12) for |x| < 2^30: the product is split so that it stays in 32 bits. */
 EV_INLINE ev_i ev_decay(ev_i x, ev_i d)
 {
-    ev_i keep = 4096 - d, sign = x >> 31, size = (x ^ sign) - sign;
-    ev_i kept = (size >> 12) * keep + (((size & 4095) * keep) >> 12);
-    return (kept ^ sign) - sign;
+    const ev_i keep = 4096 - d, size = ev_abs(x);
+    return ev_sign((size >> 12) * keep + (((size & 4095) * keep) >> 12), x);
 }
-
-EV_INLINE ev_i ev_select(ev_i mask, ev_i yes, ev_i no) { return (mask & yes) | (~mask & no); }
 
 /* One byte a lane, 1 where the mask is set (GCC's own conversion takes the lanes out one by one). */
 EV_INLINE void ev_store_spikes(uint8_t *to, ev_i fired)
 {
-#if defined(__SSE2__)
+#if defined(__AVX512BW__)
+    const __m128i bytes = _mm_maskz_set1_epi8(_mm512_movepi32_mask((__m512i)fired), 1);
+    memcpy(to, &bytes, EV_I);
+#elif defined(__SSE2__)
     __m128i part[EV_BYTES / 16];
     memcpy(part, &fired, sizeof part);
     __m128i words = _mm_packs_epi32(part[0], part[EV_BYTES / 16 - 1]);
@@ -47,19 +85,23 @@ EV_INLINE void ev_update_vector(const ev_layer *layer, const ev_step *step, int6
         *(ev_i *)(step->q + i) = zero;
     }
     ev_i q = (ev_i)((ev_u)raw << q_up) >> (31 - layer->q_bits);
-    tally[2] += (q >> layer->shift) != raw;
     ev_i sum = q;
     if (has_u) sum += ev_decay(*(const ev_i *)(step->u + i), *(const ev_i *)(layer->du + (i & layer->du_mask)));
     ev_i u = (ev_i)((ev_u)sum << u_up) >> u_up;
-    tally[3] += u != sum;
     ev_i level = u + bias + (has_v ? ev_decay(v, *(const ev_i *)(layer->dv + (i & layer->dv_mask))) : v);
-    ev_i clipped = ev_select(level > limit, limit, ev_select(level < -limit, -limit, level));
-    ev_i clip = clipped != level, busy = raw | u | v | bias, counter = zero, frozen = zero;
+    ev_i clipped = ev_clip(level, limit), busy = raw | u | v | bias, counter = zero, frozen = zero;
     if (has_r) {
         counter = *(const ev_i *)(step->counter + i);
         frozen = counter > 0;
+    }
+    const ev_i lost = (q >> layer->shift) ^ raw, turned = u ^ sum, cut = (clipped ^ level) & ~frozen;
+    if (__builtin_expect(ev_any(lost | turned | cut), 0)) {
+        tally[2] += lost != 0;
+        tally[3] += turned != 0;
+        tally[4] += cut != 0;
+    }
+    if (has_r) {
         clipped = ev_select(frozen, v, clipped);
-        clip &= ~frozen;
         busy |= counter;
         counter += frozen;
     }
@@ -76,7 +118,6 @@ EV_INLINE void ev_update_vector(const ev_layer *layer, const ev_step *step, int6
     ev_store_spikes(step->spikes + i, fired);
     tally[0] += fired;
     tally[1] += busy != 0;
-    tally[4] += clip;
 }
 
 EV_INLINE void ev_copy(void *to, const void *from, size_t size)

@@ -80,7 +80,8 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
     memcpy(bits, slot, TN_ROW);
     if (bits[0] | bits[1] | bits[2] | bits[3] || plan->busy) {
         memset(slot, 0, TN_ROW);
-        now.core = core, now.tick = tick, now.n_listed = 0;
+        now.core = core, now.tick = tick, now.n_listed = 0, now.n_active = 0;
+        for (int word = 0; word < 4; word++) now.n_active += __builtin_popcountll(bits[word]);
         memcpy(now.active, bits, TN_ROW);
         for (int word = 0; word < 4 && plan->has_stochastic_synapse; word++)
             for (; bits[word]; bits[word] &= bits[word] - 1)
@@ -92,7 +93,14 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
             if (plan->has_stochastic_synapse) tn_draw_synapses(chip, &now);
             if (draws) tn_draw_neurons(chip, plan, &now);
         }
+#if TN_512
+        if (!tn_plain(chip, plan, &now)) {
+            tn_update(chip, plan, &now);
+            if (plan->plain) tn_make_room(chip, plan, core);
+        }
+#else
         tn_update(chip, plan, &now);
+#endif
         plan->busy = (uint8_t)now.busy;
         counts[TN_ACTIVE_CORES]++;
         counts[TN_NEURON_UPDATES] += TN_SIZE;
@@ -266,6 +274,26 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
         plan.busy |= v >= alpha[j] || v < -beta[j] || (leak[j] && v);
     }
     plan.busy |= plan.always_busy;
+    plan.plain = plan.one_mode && !(plan.has_reversal | plan.has_stochastic_leak | plan.has_stochastic_synapse | plan.has_eta);
+    plan.same = plan.plain && !(plan.threshold_mask | plan.negative_mask | plan.leak_mask | plan.reset_mask);
+    plan.one_threshold = alpha[0], plan.one_negative = beta[0], plan.one_leak = leak[0], plan.one_reset = chip->reset[base];
+    int32_t most_reset = 0;
+    for (int j = 0; j < TN_SIZE; j++) {
+        const int type = chip->axon_type[base + j], size = leak[j] < 0 ? -leak[j] : leak[j];
+        const int32_t reset = chip->reset[base + j] < 0 ? -chip->reset[base + j] : chip->reset[base + j];
+        plan.most_leak = size > plan.most_leak ? size : plan.most_leak;
+        most_reset = reset > most_reset ? reset : most_reset;
+        plan.type_bits[0][j / 64] |= (uint64_t)(type & 1) << (j & 63);
+        plan.type_bits[1][j / 64] |= (uint64_t)(type >> 1) << (j & 63);
+        plan.leaving[j / 64] |= (uint64_t)(chip->route[base + j] < 0) << (j & 63);
+    }
+    for (int g = 0; g < TN_TYPES; g++) {
+        plan.same &= !plan.weight_mask[g];
+        plan.one_weight[g] = weight[g * TN_SIZE];
+        plan.most_weight = plan.largest[g] > plan.most_weight ? plan.largest[g] : plan.most_weight;
+    }
+    plan.most_room = chip->reset_mode[base] & 3 ? TN_HALF - 1 : TN_HALF - 1 - most_reset;
+    plan.room = -1; /* not known */
     chip->plan[core] = plan;
 }
 #endif

@@ -16,6 +16,7 @@ typedef struct {
     uint8_t fired[TN_ROW];
     int64_t core, tick, saturations;
     int is_wide, busy;
+    int n_active;
     int n_listed;                       /* active axons in ascending order; only listed for draws */
     uint8_t listed[TN_SIZE];
 } tn_now;

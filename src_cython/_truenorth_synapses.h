@@ -7,7 +7,7 @@
 #ifndef NEUROEMU_TRUENORTH_SYNAPSES_H
 #define NEUROEMU_TRUENORTH_SYNAPSES_H
 
-#include "_truenorth_neurons.h"
+#include "_truenorth_512.h"
 
 #define TN_PARTS (TN_ROW / TN_BYTES)
 
@@ -139,6 +139,9 @@ static __attribute__((noinline)) int64_t tn_integrate(const tn_chip *chip, const
     const int16_t *weight = chip->weight + now->core * TN_TYPES * TN_SIZE;
     tn_counter counter[TN_TYPES];
     int64_t events = 0, bound = 0;
+#if TN_512
+    if (tn_sum(chip, plan, now, &events)) return events;
+#endif
     for (int g = 0; g < TN_TYPES; g++) {
         tn_count(&counter[g], rows, now->active, plan->axons[g]);
         events += tn_events(&counter[g]);

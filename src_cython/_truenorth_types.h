@@ -10,6 +10,14 @@
 #include <emmintrin.h>
 #endif
 
+/* AVX-512 as in Ice Lake and Zen 4: bits used as masks, and lists of set bits. */
+#if defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512VBMI__) && defined(__AVX512VBMI2__) && \
+    defined(__AVX512BITALG__) && defined(__AVX512VPOPCNTDQ__) && defined(__GFNI__)
+#define TN_512 1
+#else
+#define TN_512 0
+#endif
+
 #if defined(__AVX2__)
 #define TN_BYTES 32
 #else
@@ -39,6 +47,14 @@ typedef struct {
     int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES];
     uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
     uint8_t always_busy, busy; /* busy: some neuron is unsettled */
+    uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
+    uint8_t same;  /* and all have the same weights, leak, thresholds and reset: these follow */
+    int16_t one_weight[TN_TYPES];
+    int32_t one_threshold, one_negative, one_leak, one_reset;
+    int32_t most_weight, most_leak; /* largest absolute values */
+    int32_t room, most_room; /* how far every |V| is from saturation, at least; most: after a reset */
+    uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
+    uint64_t leaving[4];      /* neurons whose spikes leave the chip, as bits */
 } tn_plan;
 
 typedef struct {

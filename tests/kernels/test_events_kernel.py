@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuroemu import kernels
 from neuroemu.kernels import events_reference
 
-BUILDS = ["base"] + (["v3"] if kernels.isa() == "v3" else [])
+BUILDS = kernels.builds("events")
 MODULES = [importlib.import_module(f"neuroemu.kernels._events_{build}") for build in BUILDS]
 RUNS = [events_reference.run_layer] + [module.run_layer for module in MODULES]
 LIMITS = {"q_bits": 21, "u_bits": 23, "v_limit": 2**23 - 1}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neuroemu import kernels
 from neuroemu.kernels import truenorth_reference as twin
 
-BUILDS = ["base"] + (["v3"] if kernels.isa() == "v3" else [])
+BUILDS = kernels.builds("truenorth")
 MODULES = [importlib.import_module(f"neuroemu.kernels._truenorth_{build}") for build in BUILDS]
 RUNS = [twin.run_chip] + [module.run_chip for module in MODULES]
 each_run = pytest.mark.parametrize("function", RUNS, ids=["twin", *BUILDS])
