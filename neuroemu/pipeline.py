@@ -39,7 +39,9 @@ class Stage:
     seconds : float, s
         For one of them: all planes and phases, read and converted.
     reads : int, >= 1
-        Reads in `seconds`.
+        Reads in `seconds`: planes of the input times phases.
+    conversions : int, >= 0
+        Conversions, one after the other, that follow each read; 0: held in its time.
     transit : float, s
         From the last read of a position until its result can be read.
     units : int, >= 0
@@ -51,6 +53,7 @@ class Stage:
     positions: int
     seconds: float
     reads: int = 1
+    conversions: int = 0
     transit: float = 0.0
     units: int = 1
     copies: int = 1
@@ -59,9 +62,15 @@ class Stage:
         who = f"Stage '{self.name}'"
         for name in ("positions", "reads", "copies"):
             _checks.integer(getattr(self, name), who=who, name=name, low=1)
-        _checks.integer(self.units, who=who, name="units", low=0)
+        for name in ("units", "conversions"):
+            _checks.integer(getattr(self, name), who=who, name=name, low=0)
         for name in ("seconds", "transit"):
             _checks.real(getattr(self, name), who=who, name=name, low=0.0)
+
+    @property
+    def phases(self) -> int:
+        """Reads of one image, one after the other, were there one copy: positions x reads."""
+        return self.positions * self.reads
 
     @property
     def turns(self) -> int:
@@ -241,9 +250,12 @@ class Pipeline:
 
     def table(self) -> str:
         """One line a layer: positions, time of one, copies, arrays, time of an image, and share of the interval."""
-        rows = [("layer", "positions", "reads of one", "time of one", "copies", "units", "time of all", "busy")]
+        told = any(stage.conversions for stage in self.stages)
+        head = ("reads of one", *(("conversions of a read",) if told else ()), "time of one")
+        rows = [("layer", "positions", *head, "copies", "units", "time of all", "busy")]
         for stage in self.stages:
-            sizes = (f"{stage.positions:,}", str(stage.reads), si(stage.seconds, "s"), str(stage.copies))
+            reads = (str(stage.reads), *((str(stage.conversions),) if told else ()), si(stage.seconds, "s"))
+            sizes = (f"{stage.positions:,}", *reads, str(stage.copies))
             used = (f"{stage.units * stage.copies:,}", si(stage.busy, "s"), f"{self.busy(stage):.1%}")
             rows.append((stage.name, *sizes, *used))
         return aligned(rows)

@@ -320,9 +320,17 @@ def _facts(result: Result) -> dict[str, str]:
     facts["placed on"] = (
         f"{result.n_units} units, {result.utilisation:.0%} used" if result.usage is None else str(result.usage)
     )
+    if result.pipeline is not None:
+        facts["pipeline"] = _pipeline(result.pipeline)
     facts["area"] = _area(result)
     facts["seed"] = f"{result.seed}, neuroemu {result.versions['neuroemu']}"
     return facts
+
+
+def _pipeline(pipeline: Pipeline) -> str:
+    """Pace, the layer that sets it, and copies."""
+    copies = ", ".join(f"{name} x{n}" for name, n in pipeline.copies.items() if n > 1)
+    return f"{si(pipeline.interval, 's')} an image, set by '{pipeline.bottleneck.name}'; copies: {copies or 'none'}"
 
 
 def _area(result: Result) -> str:

@@ -12,7 +12,7 @@ from ..network.graph import Network
 from ..pipeline import Pipeline, Stage
 from ..usage import Usage
 from .building import planes_of, positions
-from .counting import seconds_of_read
+from .counting import conversions_of_read, seconds_of_read
 from .neurons import AnalogNeurons
 
 
@@ -22,11 +22,12 @@ def stages_of(chip, network: Network, sites) -> tuple[Stage, ...]:
     for layer in network.weighted:
         tiles = [site for site in sites if site.layer == layer.name]
         planes, one = planes_of(chip, network, layer), seconds_of_read(chip, tiles)
+        conversions = conversions_of_read(chip, tiles)
         if network.spiking and isinstance(chip.neurons, AnalogNeurons):
-            one = chip.neurons.pulse(chip) + chip.neurons.compare_seconds
+            one, conversions = chip.neurons.pulse(chip) + chip.neurons.compare_seconds, 0
         found.append(Stage(
             name=layer.name, positions=positions(network, layer), seconds=planes * one, reads=planes,
-            transit=chip.transit_seconds, units=len(tiles), copies=copies_of(tiles),
+            conversions=conversions, transit=chip.transit_seconds, units=len(tiles), copies=copies_of(tiles),
         ))  # fmt: skip
     return tuple(found)
 

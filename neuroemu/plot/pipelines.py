@@ -31,25 +31,16 @@ def pipeline(shown: P.Pipeline | Result, *, images: int = 3) -> Figure:
     ArgumentTypeError, InputError
         Neither of them, or a result without a pipeline.
     """
-    title = ""
-    if isinstance(shown, Result):
-        title = f"{shown.network_name} on {shown.chip_name}: "
-        if shown.pipeline is None:
-            raise InputError(
-                f"plot.pipeline: {title}no layers with arrays of their own; give a result of a crossbar chip and a "
-                "quantized network"
-            )
-        shown = shown.pipeline
-    if not isinstance(shown, P.Pipeline):
-        raise ArgumentTypeError(f"plot.pipeline: got {type(shown).__name__}; give a Pipeline or a Result")
-    if not 1 <= images <= 20:
-        raise InputError(f"plot.pipeline: images is {images}; allowed: 1 to 20")
+    shown, title = _checked(shown)
+    if not isinstance(images, int) or not 1 <= images <= 20:
+        raise InputError(f"plot.pipeline: images is {images!r}; allowed: 1 to 20")
     works, stages = shown.schedule(images), shown.stages
     scale, unit = next(((s, u) for s, u in UNITS if max(work.end for work in works) >= s), UNITS[-1])
     figure = figure_of(10.0, 1.5 + 0.34 * len(stages))
     left, right = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
-    for work, colour in zip(works, _colours(works, images), strict=True):
-        _draw(left, stages.index(work.stage), work, colour, scale)
+    colours = colours_of(images)
+    for work in works:
+        _draw(left, stages.index(work.stage), work, colours[work.image], scale)
     for number in range(images):
         left.axvline(number * shown.interval / scale, color="0.6", lw=0.8, ls="--", zorder=0)
     names = [f"{stage.name} x{stage.copies}" if stage.copies > 1 else stage.name for stage in stages]
@@ -63,14 +54,25 @@ def pipeline(shown: P.Pipeline | Result, *, images: int = 3) -> Figure:
     right.set_xlim(0, 100)
     right.set_xlabel("arrays read (% of the time)", fontsize=8)
     right.tick_params(labelleft=False)
-    handles = [Line2D([], [], color=c, lw=6, label=f"image {k + 1}") for k, c in enumerate(colours_of(images))]
+    handles = [Line2D([], [], color=c, lw=6, label=f"image {k + 1}") for k, c in enumerate(colours)]
     figure.legend(handles=handles, frameon=False, fontsize=8, loc="outside lower center", ncols=min(images, 10))
     return figure
 
 
-def _colours(works, images: int) -> list[str]:
-    colours = colours_of(images)
-    return [colours[work.image] for work in works]
+def _checked(shown) -> tuple[P.Pipeline, str]:
+    """The pipeline to be drawn, and what it is of."""
+    title = ""
+    if isinstance(shown, Result):
+        title = f"{shown.network_name} on {shown.chip_name}: "
+        if shown.pipeline is None:
+            raise InputError(
+                f"plot.pipeline: {title}no layers with arrays of their own; give a result of a crossbar chip and a "
+                "quantized network"
+            )
+        shown = shown.pipeline
+    if not isinstance(shown, P.Pipeline):
+        raise ArgumentTypeError(f"plot.pipeline: got {type(shown).__name__}; give a Pipeline or a Result")
+    return shown, title
 
 
 def _draw(axes, row: int, work: P.Work, colour: str, scale: float):

@@ -230,7 +230,10 @@ def test_stages_hold_planes_phases_and_conversions(small):
     for stage, positions in zip(found.stages, (16, 16, 4, 1), strict=True):
         assert stage.positions == positions and stage.reads == 4  # 255 has 8 bits, and is never negative
         assert stage.seconds == pytest.approx(4 * (100e-9 + min(4, small.layer(stage.name).weight.shape[0]) * 5e-9))
+        assert stage.conversions == min(4, small.layer(stage.name).weight.shape[0])
+        assert stage.phases == 4 * positions
     assert [stage.units for stage in found.stages] == [1, 1, 1, 1]
+    assert "conversions of a read" in found.table() and "conversions" not in chip().pipeline(small).table()
 
 
 def test_isaac_pipeline_is_22_cycles_deep():
@@ -344,6 +347,7 @@ def test_copies_change_time_writes_and_static_energy_and_nothing_else(small):
     times = {"one": 4, "two": 2, "three": 1, "fc": 1}
     for (layer, kind), n in plain.energy.writes.items():
         assert copied.energy.writes[layer, kind] == n * times[layer] > 0
+    assert "800 ns an image, set by 'two'; copies: one x4, two x2" in repr(copied) and "copies: none" in repr(plain)
     assert copied.notes[-1] == "copies of layers, taken to be programmed alike: one x4, two x2"
     assert copied.pipeline.copies == times and plain.pipeline.copies == dict.fromkeys(times, 1)
 
