@@ -21,14 +21,55 @@ TN_INLINE uint8_t *tn_slot(const tn_chip *chip, int64_t tick, int64_t core)
     return chip->ring + ((tick & (TN_SLOTS - 1)) * chip->cores + core) * TN_ROW;
 }
 
-static __attribute__((noinline)) void tn_inputs(const tn_chip *chip, const int32_t *inputs, int64_t n, int64_t tick,
-                                                int64_t *counts)
+/* Copies 64-bit numbers; returns whether all are 0 or more and fit. */
+static int tn_narrow(const int64_t *from, int32_t *to, int64_t n)
 {
-    counts[TN_INPUT_SPIKES] += n;
+    uint64_t any = 0;
     for (int64_t k = 0; k < n; k++) {
-        const int axon = inputs[3 * k + 2];
-        counts[TN_MERGES] += tn_set(tn_slot(chip, tick, inputs[3 * k + 1]) + axon / 8, axon & 7, 0);
+        any |= (uint64_t)from[k];
+        to[k] = (int32_t)from[k];
     }
+    return any <= INT32_MAX;
+}
+
+/* Sets the axons of the rows (t, core, axon) that lie first; returns how many there are, or -1 for a row outside. */
+static __attribute__((noinline)) int64_t tn_inputs(const tn_chip *chip, const int32_t *rows, int64_t n, int32_t t,
+                                                   int64_t tick, int64_t *counts)
+{
+    int64_t k = 0;
+    uint32_t axons = 0;
+    while (k < n && rows[3 * k] == t) {
+        const int64_t first = k;
+        const int32_t core = rows[3 * k + 1];
+        uint64_t before[4], after[4];
+        int64_t met = 0;
+        if ((uint32_t)core >= (uint64_t)chip->cores) return -1;
+        uint8_t *slot = tn_slot(chip, tick, core);
+        memcpy(before, slot, TN_ROW);
+#if defined(__AVX2__)
+        /* A shift by 64 or more, also a negative one, gives 0: each axon has its bit in one of four words. */
+        const __m256i start = _mm256_set_epi64x(192, 128, 64, 0), one = _mm256_set1_epi64x(1);
+        __m256i set = _mm256_loadu_si256((const __m256i *)slot);
+        do {
+            const __m256i axon = _mm256_set1_epi64x(rows[3 * k + 2]);
+            axons |= (uint32_t)rows[3 * k + 2];
+            set = _mm256_or_si256(set, _mm256_sllv_epi64(one, _mm256_sub_epi64(axon, start)));
+        } while (++k < n && rows[3 * k] == t && rows[3 * k + 1] == core);
+        _mm256_storeu_si256((__m256i *)after, set);
+#else
+        memcpy(after, slot, TN_ROW);
+        do {
+            const uint32_t axon = (uint32_t)rows[3 * k + 2];
+            axons |= axon;
+            after[axon / 64 % 4] |= (uint64_t)1 << (axon % 64);
+        } while (++k < n && rows[3 * k] == t && rows[3 * k + 1] == core);
+#endif
+        memcpy(slot, after, TN_ROW);
+        for (int q = 0; q < 4; q++) met += __builtin_popcountll(before[q]) - __builtin_popcountll(after[q]);
+        counts[TN_MERGES] += met + (k - first);
+    }
+    counts[TN_INPUT_SPIKES] += k;
+    return axons < TN_SIZE ? k : -1;
 }
 
 /* Spikes on their way. Routes and target slots lie anywhere in memory, so each is asked for one core before its use. */
@@ -52,10 +93,6 @@ TN_INLINE void tn_route(const tn_chip *chip, tn_mail *mail, int64_t tick, int64_
     const int16_t *here = chip->position + 2 * mail->core;
     for (int k = 0; k < mail->n_spikes; k++) {
         const int32_t route = routes[mail->spikes[k]];
-        if (route < 0) {
-            counts[TN_OUTPUT_SPIKES]++;
-            continue;
-        }
         const int64_t target = route >> 12;
         const int axon = route >> 4 & 255;
         const int16_t *there = chip->position + 2 * target;
@@ -74,7 +111,7 @@ TN_INLINE void tn_route(const tn_chip *chip, tn_mail *mail, int64_t tick, int64_
 }
 
 /* Takes the spikes of this core, routes those of the last one and delivers those of the one before. */
-static __attribute__((noinline)) void tn_send(const tn_chip *chip, tn_mail *mail, const tn_now *now, int64_t *counts)
+TN_INLINE void tn_send(const tn_chip *chip, const tn_plan *plan, tn_mail *mail, const tn_now *now, int64_t *counts)
 {
     tn_deliver(chip, mail, counts);
     tn_route(chip, mail, now->tick, counts);
@@ -82,13 +119,14 @@ static __attribute__((noinline)) void tn_send(const tn_chip *chip, tn_mail *mail
     for (int word = 0; word < 4; word++) {
         uint64_t bits;
         memcpy(&bits, now->fired + 8 * word, 8);
-        for (; bits; bits &= bits - 1) {
+        counts[TN_SPIKES] += __builtin_popcountll(bits);
+        counts[TN_OUTPUT_SPIKES] += __builtin_popcountll(bits & plan->leaving[word]);
+        for (bits &= ~plan->leaving[word]; bits; bits &= bits - 1) {
             const int neuron = 64 * word + __builtin_ctzll(bits);
             __builtin_prefetch(chip->route + now->core * TN_SIZE + neuron);
             mail->spikes[mail->n_spikes++] = (uint8_t)neuron;
         }
     }
-    counts[TN_SPIKES] += mail->n_spikes;
 }
 
 /* Asks for the rows and weights of a core with input; potentials follow each other and are found by the machine. */

@@ -49,6 +49,7 @@ typedef struct {
     uint8_t always_busy, busy; /* busy: some neuron is unsettled */
     uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
     uint8_t same;  /* and all have the same weights, leak, thresholds and reset: these follow */
+    uint8_t paired; /* its weights fit into tn_pairs */
     int16_t one_weight[TN_TYPES];
     int32_t one_threshold, one_negative, one_leak, one_reset;
     int32_t most_weight, most_leak; /* largest absolute values */
@@ -56,6 +57,11 @@ typedef struct {
     uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
     uint64_t leaving[4];      /* neurons whose spikes leave the chip, as bits */
 } tn_plan;
+
+/* Weights of a core as bytes: types 0 and 1, and 2 and 3, of each neuron. */
+typedef struct {
+    uint16_t weight[2][TN_SIZE];
+} tn_pairs;
 
 typedef struct {
     int64_t cores;
@@ -70,6 +76,7 @@ typedef struct {
     uint32_t *registers;
     int64_t recorded_rows, probed_rows;
     tn_plan *plan;
+    tn_pairs *pairs; /* of each core, or NULL */
 } tn_chip;
 
 /* ---------------------------------------------------------------- random numbers */
