@@ -77,12 +77,12 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
     uint64_t bits[4];
     tn_now now;
     const int64_t record = chip->recorded[core], probe = chip->probed[core];
-    memcpy(bits, slot, TN_ROW);
+    tn_copy(bits, slot);
     if (bits[0] | bits[1] | bits[2] | bits[3] || plan->busy) {
         memset(slot, 0, TN_ROW);
         now.core = core, now.tick = tick, now.n_listed = 0, now.n_active = 0;
         for (int word = 0; word < 4; word++) now.n_active += __builtin_popcountll(bits[word]);
-        memcpy(now.active, bits, TN_ROW);
+        tn_copy(now.active, bits);
         for (int word = 0; word < 4 && plan->has_stochastic_synapse; word++)
             for (; bits[word]; bits[word] &= bits[word] - 1)
                 now.listed[now.n_listed++] = (uint8_t)(64 * word + __builtin_ctzll(bits[word]));
@@ -106,7 +106,7 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
         counts[TN_NEURON_UPDATES] += TN_SIZE;
         counts[TN_SATURATIONS] += now.saturations;
         tn_send(chip, plan, mail, &now, counts);
-        if (record >= 0) memcpy(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, now.fired, TN_ROW);
+        if (record >= 0) tn_copy(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, now.fired);
     } else if (record >= 0) {
         memset(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, 0, TN_ROW);
     }
@@ -229,17 +229,6 @@ static void tn_totals(const int64_t *counts, int64_t ticks, int64_t *totals)
 {
     for (int64_t t = 0; t < ticks; t++)
         for (int k = 0; k < TN_COUNTS; k++) totals[k] += counts[t * TN_COUNTS + k];
-}
-
-static int64_t tn_bits_set(const uint8_t *packed, int64_t words)
-{
-    int64_t n = 0;
-    for (int64_t k = 0; k < words; k++) {
-        uint64_t bits;
-        memcpy(&bits, packed + 8 * k, 8);
-        n += __builtin_popcountll(bits);
-    }
-    return n;
 }
 
 /* (tick, core, neuron) of each set bit of 256; writes up to 63 rows more. Returns how many. */

@@ -2,7 +2,7 @@
 #ifndef NEUROEMU_TRUENORTH_NETWORK_H
 #define NEUROEMU_TRUENORTH_NETWORK_H
 
-#include "_truenorth_neurons.h"
+#include "_truenorth_512.h"
 
 #define TN_AHEAD 2 /* cores between asking for memory and using it */
 
@@ -32,44 +32,56 @@ static int tn_narrow(const int64_t *from, int32_t *to, int64_t n)
     return any <= INT32_MAX;
 }
 
-/* Sets the axons of the rows (t, core, axon) that lie first; returns how many there are, or -1 for a row outside. */
+TN_INLINE int64_t tn_bits_set(const uint8_t *packed, int64_t words)
+{
+    int64_t n = 0;
+    for (int64_t k = 0; k < words; k++) {
+        uint64_t bits;
+        memcpy(&bits, packed + 8 * k, 8);
+        n += __builtin_popcountll(bits);
+    }
+    return n;
+}
+
+/* Whether a row (tick, core, axon) has this tick and core, and an axon of a core. */
+TN_INLINE int tn_belongs(const int32_t *row, int32_t t, int32_t core)
+{
+    return row[0] == t && row[1] == core && (uint32_t)row[2] < TN_SIZE;
+}
+
+/* Sets the axons of the rows that lie first and belong to one tick and core; returns how many these are. */
+TN_INLINE int64_t tn_set_alike(uint8_t *slot, const int32_t *rows, int64_t n, int32_t t, int32_t core)
+{
+    uint64_t words[4];
+    int64_t k = 0;
+    tn_copy(words, slot);
+#if TN_512
+    if (n >= 16 && tn_belongs(rows + 9, t, core)) k = tn_set_many(words, rows, n, t, core);
+#endif
+    for (; k < n && tn_belongs(rows + 3 * k, t, core); k++)
+        words[rows[3 * k + 2] / 64] |= (uint64_t)1 << (rows[3 * k + 2] % 64);
+    tn_copy(slot, words);
+    return k;
+}
+
+/* Sets the axons of the rows of tick t that lie first; returns how many there are, or -1 for a row outside. */
 static __attribute__((noinline)) int64_t tn_inputs(const tn_chip *chip, const int32_t *rows, int64_t n, int32_t t,
                                                    int64_t tick, int64_t *counts)
 {
-    int64_t k = 0;
-    uint32_t axons = 0;
+    int64_t k = 0, set = 0;
     while (k < n && rows[3 * k] == t) {
-        const int64_t first = k;
         const int32_t core = rows[3 * k + 1];
-        uint64_t before[4], after[4];
-        int64_t met = 0;
         if ((uint32_t)core >= (uint64_t)chip->cores) return -1;
         uint8_t *slot = tn_slot(chip, tick, core);
-        memcpy(before, slot, TN_ROW);
-#if defined(__AVX2__)
-        /* A shift by 64 or more, also a negative one, gives 0: each axon has its bit in one of four words. */
-        const __m256i start = _mm256_set_epi64x(192, 128, 64, 0), one = _mm256_set1_epi64x(1);
-        __m256i set = _mm256_loadu_si256((const __m256i *)slot);
-        do {
-            const __m256i axon = _mm256_set1_epi64x(rows[3 * k + 2]);
-            axons |= (uint32_t)rows[3 * k + 2];
-            set = _mm256_or_si256(set, _mm256_sllv_epi64(one, _mm256_sub_epi64(axon, start)));
-        } while (++k < n && rows[3 * k] == t && rows[3 * k + 1] == core);
-        _mm256_storeu_si256((__m256i *)after, set);
-#else
-        memcpy(after, slot, TN_ROW);
-        do {
-            const uint32_t axon = (uint32_t)rows[3 * k + 2];
-            axons |= axon;
-            after[axon / 64 % 4] |= (uint64_t)1 << (axon % 64);
-        } while (++k < n && rows[3 * k] == t && rows[3 * k + 1] == core);
-#endif
-        memcpy(slot, after, TN_ROW);
-        for (int q = 0; q < 4; q++) met += __builtin_popcountll(before[q]) - __builtin_popcountll(after[q]);
-        counts[TN_MERGES] += met + (k - first);
+        set -= tn_bits_set(slot, 4);
+        const int64_t found = tn_set_alike(slot, rows + 3 * k, n - k, t, core);
+        set += tn_bits_set(slot, 4);
+        if (!found) return -1;
+        k += found;
     }
+    counts[TN_MERGES] += k - set;
     counts[TN_INPUT_SPIKES] += k;
-    return axons < TN_SIZE ? k : -1;
+    return k;
 }
 
 /* Spikes on their way. Routes and target slots lie anywhere in memory, so each is asked for one core before its use. */

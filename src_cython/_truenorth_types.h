@@ -34,6 +34,17 @@ typedef int32_t tn_i __attribute__((vector_size(TN_BYTES), may_alias, aligned(4)
 typedef uint32_t tn_u __attribute__((vector_size(TN_BYTES), may_alias, aligned(4)));
 typedef uint64_t tn_bits __attribute__((vector_size(TN_BYTES), may_alias, aligned(1)));
 
+/* Copies 256 bits word by word: what was written so a moment ago is not there yet for a load of a whole vector. */
+TN_INLINE void tn_copy(void *to, const void *from)
+{
+    for (int word = 0; word < 4; word++) {
+        uint64_t bits;
+        memcpy(&bits, (const uint8_t *)from + 8 * word, 8);
+        __asm__("" : "+r"(bits)); /* keeps the compiler from making one vector of them */
+        memcpy((uint8_t *)to + 8 * word, &bits, 8);
+    }
+}
+
 enum { TN_SIZE = 256, TN_ROW = 32, TN_SLOTS = 16, TN_TYPES = 4, TN_PLANES = 9, TN_MESH = 64, TN_HALF = 1 << 19 };
 enum {
     TN_INPUT_SPIKES, TN_SYNAPTIC_EVENTS, TN_NEURON_UPDATES, TN_ACTIVE_CORES, TN_SPIKES, TN_OUTPUT_SPIKES, TN_MERGES,
