@@ -6,7 +6,7 @@
 #ifndef NEUROEMU_TRUENORTH_H
 #define NEUROEMU_TRUENORTH_H
 
-#include "_truenorth_network.h"
+#include "_truenorth_mail.h"
 #include "_truenorth_synapses.h"
 #include <time.h>
 #if defined(_WIN32)
@@ -120,14 +120,15 @@ static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t firs
 {
     int64_t local[TN_COUNTS] = {0}, *mine = chip->atomic ? local : counts;
     tn_mail mail;
-    mail.core = first, mail.n_spikes = mail.n_bits = 0;
+#if !TN_512
+    mail.core = first;
+#endif
+    mail.n_spikes = mail.n_bits = 0;
     for (int64_t core = first; core < stop; core++) {
         if (core + TN_AHEAD < stop) tn_ask(chip, core + TN_AHEAD, tick);
         tn_core(chip, core, t, tick, &mail, mine);
     }
-    tn_deliver(chip, &mail, mine);
-    tn_route(chip, &mail, tick, mine);
-    tn_deliver(chip, &mail, mine);
+    tn_flush(chip, &mail, tick, mine);
     for (int k = 0; k < TN_COUNTS && chip->atomic; k++) __atomic_fetch_add(counts + k, local[k], __ATOMIC_RELAXED);
 }
 

@@ -5,12 +5,14 @@ T ticks, C cores, S spikes from outside. Values of registers are trusted; whatev
 """
 
 from cython.parallel cimport prange
+from libc.stddef cimport size_t
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 cdef extern from * nogil:
     """
+    #include <stdlib.h>
     #if defined(__x86_64__)
     /* x86-64-v4 and what Ice Lake and Zen 4 have beside it; the compiler's check includes the operating system. */
     static int cpu_supports_v4(void)
@@ -28,6 +30,7 @@ cdef extern from * nogil:
     #endif
     """
     int cpu_supports_v4() noexcept
+    void *aligned_alloc(size_t alignment, size_t size) noexcept
 
 cdef extern from "_truenorth.h" nogil:
     enum: TN_COUNTS, TN_SIZE, TN_ROW, TN_SLOTS, TN_TYPES
@@ -160,7 +163,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     chip.recorded_rows, chip.probed_rows = spikes_out.shape[1], probe_out.shape[1]
     chip.spikes_out = &spikes_out[0, 0, 0] if spikes_out.shape[1] else NULL
     chip.probe_out = &probe_out[0, 0, 0] if probe_out.shape[1] else NULL
-    chip.plan = <tn_plan *> malloc(cores * sizeof(tn_plan))
+    chip.plan = <tn_plan *> aligned_alloc(64, cores * sizeof(tn_plan))
     if chip.plan == NULL:
         raise MemoryError("truenorth kernel: no memory for the plan of the cores")
     chip.pairs = <tn_pairs *> malloc(cores * sizeof(tn_pairs)) if cores <= PAIRED else NULL  # does without

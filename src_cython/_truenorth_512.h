@@ -100,6 +100,7 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
     const int n = tn_numbers(now->active, 0, list);
     __m256i events = _mm256_setzero_si256();
     __m512i sum[8];
+#pragma GCC unroll 8 /* else they would be set in memory */
     for (int part = 0; part < 8; part++) sum[part] = _mm512_setzero_si512();
     for (int k = 0; k < n; k++) {
         const int axon = list[k], word = axon >> 6, bit = axon & 63;
@@ -119,6 +120,7 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
                                                   _mm512_loadu_si512(w + 32 * part));
         }
     }
+#pragma GCC unroll 8
     for (int part = 0; part < 8; part++) _mm512_store_si512(now->narrow + 32 * part, sum[part]);
     return events[0] + events[1] + events[2] + events[3];
 }

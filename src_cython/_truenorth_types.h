@@ -25,6 +25,7 @@
 #endif
 #define TN_S (TN_BYTES / 2) /* int16 lanes */
 #define TN_I (TN_BYTES / 4) /* int32 lanes */
+#define TN_ALIGNED __attribute__((aligned(64)))
 #define TN_INLINE static inline __attribute__((always_inline))
 
 typedef int16_t tn_s __attribute__((vector_size(TN_BYTES), may_alias, aligned(2)));
@@ -51,22 +52,22 @@ enum {
     TN_SATURATIONS, TN_EAST, TN_WEST, TN_NORTH, TN_SOUTH, TN_CROSSINGS, TN_COUNTS
 };
 
-/* What a core needs; what it does not need costs nothing. The masks are 0 where all neurons have the same value. */
+/* What a core needs; what it does not need costs nothing. Three cache lines are all that a plain core reads. */
 typedef struct {
-    uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
-    int16_t largest[TN_TYPES]; /* |weight| */
-    int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES];
-    uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
-    uint8_t always_busy, busy; /* busy: some neuron is unsettled */
-    uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
-    uint8_t same;  /* and all have the same weights, leak, thresholds and reset: these follow */
-    uint8_t paired; /* its weights fit into tn_pairs */
+    int32_t one_threshold, one_negative, one_leak, one_reset; /* of all neurons, where `same` */
     int16_t one_weight[TN_TYPES];
-    int32_t one_threshold, one_negative, one_leak, one_reset;
     int32_t most_weight, most_leak; /* largest absolute values */
     int32_t room, most_room; /* how far every |V| is from saturation, at least; most: after a reset */
-    uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
-    uint64_t leaving[4];      /* neurons whose spikes leave the chip, as bits */
+    uint8_t always_busy, busy; /* busy: some neuron is unsettled */
+    uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
+    uint8_t same;  /* and all have the same weights, leak, thresholds and reset */
+    uint8_t paired; /* its weights fit into tn_pairs */
+    uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
+    TN_ALIGNED uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
+    uint64_t leaving[4]; /* neurons whose spikes leave the chip, as bits */
+    uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
+    int16_t largest[TN_TYPES]; /* |weight| */
+    int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES]; /* 0: all have the same */
 } tn_plan;
 
 /* Weights of a core as bytes: types 0 and 1, and 2 and 3, of each neuron. */
