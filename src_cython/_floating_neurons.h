@@ -65,8 +65,8 @@ static void NAME(step)(const NAME(neurons) *l, const REAL *x, REAL *v, REAL *cur
 
 /* x = what arrives in one step: what the outputs of the last step bring, plus its bias, plus the drive. Returns the
    additions that the loop made. */
-static int64_t NAME(arrive)(const NAME(neurons) *l, const fl_lines *drive, int64_t m, const fl_lines *last, int64_t image,
-                         int32_t *events, REAL *values, REAL *x)
+static int64_t NAME(arrive)(const NAME(neurons) *l, const fl_lines *drive, int64_t m, const fl_lines *last,
+                            int64_t image, int32_t *events, REAL *values, REAL *x)
 {
     const char *line = fl_line(drive, m);
     if (!l->loop) {
