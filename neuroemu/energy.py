@@ -115,11 +115,11 @@ class Energy:
 
     def by_part(self) -> dict[str, float]:
         """Dynamic joules of each part of the machine."""
-        return _grouped(self._lines("J"), lambda line: line.cost.part)
+        return self._grouped(self._lines("J"), lambda line: line.cost.part)
 
     def by_layer(self) -> dict[str, float]:
         """Dynamic joules of each layer."""
-        return _grouped(self._lines("J"), lambda line: line.layer)
+        return self._grouped(self._lines("J"), lambda line: line.layer)
 
     def by_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (boundary, "dynamic" or "static"), over all layers.
@@ -128,11 +128,11 @@ class Energy:
         measured as a whole stands as "core, not split" or "chip, not split".
         """
         share = {"J": "dynamic", "W": "static"}
-        return _grouped(self.lines, lambda line: (line.cost.boundary, share[line.cost.unit]))
+        return self._grouped(self.lines, lambda line: (line.cost.boundary, share[line.cost.unit]))
 
     def by_layer_and_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (layer, boundary); the layer of a static power is "static"."""
-        return _grouped(self.lines, lambda line: (line.layer or "static", line.cost.boundary))
+        return self._grouped(self.lines, lambda line: (line.layer or "static", line.cost.boundary))
 
     def spread(self, *, draws: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
         """5 %, 50 % and 95 % points of the total, joules, when every price is uncertain within its band.
@@ -160,7 +160,7 @@ class Energy:
 
     def by_evidence(self) -> dict[str, float]:
         """Joules, static included, by the evidence behind their price."""
-        return _grouped(self.lines, lambda line: line.cost.evidence)
+        return self._grouped(self.lines, lambda line: line.cost.evidence)
 
     def report(self) -> str:
         """Joules of an inference by layer (rows) and boundary (columns), static power in a row of its own, and totals.
@@ -172,6 +172,10 @@ class Energy:
     def table(self) -> str:
         """The ledger as text, one row for each event kind, with its source."""
         return "\n".join((_rows(self), _totals(self)))
+
+    def _grouped(self, lines, key: Callable[[Line], Any]) -> dict[Any, float]:
+        """Joules by `key`; NaN where not all of them are known."""
+        return {name: self._known(joules) for name, joules in _grouped(lines, key).items()}
 
     def _known(self, joules: float) -> float:
         return nan if self.unknown else joules
@@ -328,6 +332,7 @@ def _report(energy: Energy) -> str:
         aligned(rows),
         f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
         f"bands of the prices: {low} to {high}; {_banded(energy):.0%} of it at prices with a band",
+        *(f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing),
         *_writing(energy),
         *(f"not included: {item}" for item in energy.excludes),
     ))  # fmt: skip
