@@ -170,6 +170,6 @@ class Meter:
 
 
 def _by_neuron(spikes: np.ndarray) -> np.ndarray:
-    """Spikes (B, T, N) of 0 and 1, counted by neuron: int64 (N,). Up to 255 steps are added as bytes: faster."""
+    """Spikes (B, T, N) of 0 and 1, counted by neuron: int64 (N,). Up to 255 steps are added as bytes, for speed."""
     few = [spikes[:, t : t + 255].sum(axis=1, dtype=np.uint8) for t in range(0, spikes.shape[1], 255)]
     return sum((part.sum(axis=0, dtype=np.int64) for part in few), np.zeros(spikes.shape[2], np.int64))
