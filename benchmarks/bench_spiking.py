@@ -150,9 +150,8 @@ def time_brian2_loihi(spikes, mantissas, repeats):
     source = brian2_loihi.LoihiSpikeGeneratorGroup(spikes.shape[2], index, step)
     objects, layers = [source], []
     for mantissa, threshold in zip(mantissas, THRESHOLDS, strict=False):
-        layer = brian2_loihi.LoihiNeuronGroup(
-            mantissa.shape[1], threshold_v_mant=threshold, decay_v=VOLTAGE_DECAY, decay_I=CURRENT_DECAY, refractory=1
-        )
+        registers = {"threshold_v_mant": threshold, "decay_v": VOLTAGE_DECAY, "decay_I": CURRENT_DECAY + 1}
+        layer = brian2_loihi.LoihiNeuronGroup(mantissa.shape[1], refractory=1, **registers)
         mixed = brian2_loihi.synapse_sign_mode.MIXED
         synapses = brian2_loihi.LoihiSynapses(objects[0] if not layers else layers[-1], layer, sign_mode=mixed)
         synapses.connect()

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+from neuroemu.area import UNKNOWN
 from neuroemu.chips import (
+    ALL,
     EDGE_TPU,
     ET_SOC_1,
     H100,
     HBM_PIM,
+    IBM34,
+    ISAAC,
     JETSON_ORIN,
     KV260,
     PCM_NEURONS,
+    PUMA,
     RERAM_NEURONS,
     T4,
     TPU_V4I,
@@ -88,6 +93,15 @@ No source was found and read for these, so no figure stands for them: prices of 
 at rest of SpiNNaker 2, idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any
 energy of HBM-PIM, power of the boards of TrueNorth, Loihi and HERMES, and write energies of HERMES, IBM's chip, ISAAC
 and NeuRRAM, whose writes are counted but not priced. [Machines](machines.md) has them one by one."""
+AREAS = """## Areas
+
+Square millimetres of dies, and of one unit of a chip where that was published: a core, or a tile that several arrays
+share. A die holds links, pads and processors besides, so neither follows from the other."""
+READS = (  # time of a read, and of the way to the next layer
+    (ISAAC, "Shafiee 2016, doi:10.1109/ISCA.2016.12", "22 cycles of 100 ns for a product of 16 reads, Shafiee 2016"),
+    (PUMA, "puma-simulator, include/constants.py", "3 steps of 100 ns, puma-simulator, isca_results/puma_ce_sweep.py"),
+    (IBM34, "Ambrogio 2023, doi:10.1038/s41586-023-06337-5, Extended Data Fig. 7, caption", ""),
+)
 COMPONENTS = """## Components
 
 `neuroemu.components` has prices of parts, to make a price list of a machine of your own. Figures that were only
@@ -163,6 +177,10 @@ def section(name: str, table: CostTable) -> str:
 def times() -> str:
     """Times and rates of the presets."""
     rows = [("HERMES", name, amount(s, "s"), LE_GALLO) for name, s in HERMES_READ_SECONDS.items()]
+    for chip, read, way in READS:
+        rows.append((chip.name, "read_seconds", amount(chip.read_seconds, "s"), read))
+        if chip.transit_seconds:
+            rows.append((chip.name, "transit_seconds", amount(chip.transit_seconds, "s"), way))
     rows += [("Loihi 1", name, amount(s, "s"), DAVIES) for name, s in LOIHI_SECONDS.items()]
     rows.append(("TPU v1", "clock", f"{TPU_V1.clock_hz / 1e6:g} MHz", f"{JOUPPI}, Table 2"))
     rows.append(("TPU v1", "weight_bandwidth", f"{TPU_V1.weight_bandwidth / 1e9:g} GB/s", f"{JOUPPI}, Table 2"))
@@ -183,10 +201,27 @@ def value(found) -> str:
     return amount(found, "s") if found < 1 else f"{found / 1e9:g} GB/s"
 
 
+def areas() -> str:
+    """Areas of the presets, with their parts."""
+    lines = [AREAS, "", "| machine | die | source | one unit | source |", "|---|---|---|---|---|"]
+    parts = []
+    for chip in ALL.values():
+        area = chip.area
+        die = f"{area.chip_text()} mm2" if area.chip_mm2 is not None else UNKNOWN
+        arrays = f" of {area.holds} arrays" if area.holds > 1 else ""
+        unit = "-" if area.unit_mm2 is None else f"{area.unit}{arrays}: {area.unit_mm2:.3g} mm2"
+        lines.append(f"| {chip.name} | {die} | {area.source or '-'} | {unit} | {area.unit_source or '-'} |")
+        if area.parts:
+            of = "the chip" if area.unit_mm2 is None else f"one {area.unit}"
+            told = ", ".join(f"{name.replace('_', ' ')} {mm2:.3g}" for name, mm2 in area.parts)
+            parts.append(f"- {chip.name}, parts of {of}, mm2: {told}.")
+    return "\n".join([*lines, "", *parts])
+
+
 def text() -> str:
     """The whole page."""
     machines = (section(*item) for item in TABLES.items())
-    return "\n\n".join([INTRODUCTION, *machines, times(), LEFT_OUT, components()]) + "\n"
+    return "\n\n".join([INTRODUCTION, *machines, times(), areas(), LEFT_OUT, components()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
 from .ageing import ageing, refresh_time
+from .area import Area
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
 from .dynamic import DynamicProduct, attention, dynamic_product
@@ -17,6 +18,7 @@ from .even import BreakEven, break_even
 from .fairness import Unfair, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
+from .pipeline import Pipeline
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .spiking import (
@@ -26,6 +28,7 @@ from .spiking import (
     check_shift,
     core_report,
     steps_curve,
+    to_brian2,
     to_integer_core,
 )
 from .sweeps import Sweep, sweep
@@ -65,11 +68,13 @@ from .transform import (
     to_spiking,
     to_truenorth,
 )
+from .usage import Usage
 from .versions import show_versions
 from .writing import Writing
 
 __all__ = [
     "AdaRound",
+    "Area",
     "AveragePooling",
     "Blocks",
     "BreakEven",
@@ -94,6 +99,7 @@ __all__ = [
     "OrPooling",
     "Percentile",
     "PercentileBalance",
+    "Pipeline",
     "Placement",
     "QcfsBalance",
     "Result",
@@ -101,6 +107,7 @@ __all__ = [
     "StopWhenSure",
     "Sweep",
     "Unfair",
+    "Usage",
     "Weights",
     "Writing",
     "ageing",
@@ -147,6 +154,7 @@ __all__ = [
     "spiking",
     "steps_curve",
     "sweep",
+    "to_brian2",
     "to_graded",
     "to_integer_core",
     "to_sigma_delta",

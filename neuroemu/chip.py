@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .area import Area
 from .energy import CostTable, Counts, Writing
 from .network.graph import Network
+from .pipeline import Pipeline
+from .usage import Usage
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -52,6 +55,8 @@ class Execution:
     writes: Counts | None = None  # events of writing the chip once; None: those of `uploads`
     writing: Writing | None = None  # how often it is written; None: not charged
     notes: tuple[str, ...] = ()  # settings and assumptions that the figures rest on
+    usage: Usage | None = None  # None: what the sites tell
+    pipeline: Pipeline | None = None  # where layers are stages
 
 
 def uploads(network: Network) -> Counts:
@@ -77,6 +82,7 @@ class Chip(ABC):
     name: str
     costs: CostTable
     writing: Writing | None = field(default=Writing())
+    area: Area = field(default=Area())
 
     @abstractmethod
     def place(self, network: Network) -> tuple[Site, ...]:

@@ -84,6 +84,9 @@ class Comparison:
             "inf/s",
             "units",
             "used",
+            "busy",
+            "mm2 used",
+            "mm2 die",
             "batch",
         )
         return [head, *(_columns(result) for result in self.results)]
@@ -111,7 +114,8 @@ class Comparison:
                     chips.append(result.chip_name)
         rule = (
             f"{first.n_images:,} images. Static energy is that of the powered {self._boundaries()} for each initiation "
-            "interval; latency is that of a batch."
+            "interval; latency is that of a batch. mm2 are of units in use and of whole dies, which do not compare; a "
+            "dash is unknown."
         )
         found = [f"Break-even: {even}." for even in self.break_even]
         found += [f"Unfair: {finding}." for finding in self.unfair]
@@ -171,5 +175,8 @@ def _columns(result: Result) -> tuple[str, ...]:
         f"{result.throughput:,.0f}",
         str(result.n_units),
         f"{result.utilisation:.0%}",
+        "-" if result.usage is None or result.usage.busy is None else f"{result.usage.busy:.0%}",
+        "-" if result.used_mm2 is None else f"{result.used_mm2:.3g}",
+        result.area.chip_text(),
         str(result.batch),
     )

@@ -14,6 +14,7 @@ from .errors import ArgumentTypeError, InputError
 from .network.graded import Delta, Programmed
 from .network.graph import INPUT, Network
 from .result import Form, Result, Scores
+from .usage import Usage
 from .versions import versions
 
 BOUNDARIES = ("chip", "board", "core")  # static power of powered chips enters a total, if it is known; see _boundary
@@ -45,6 +46,7 @@ def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, 
 def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Result:
     predictions = execution.outputs.argmax(axis=-1)
     written = execution.writes is not None  # chips that count no writes of their own are loaded with the weights
+    usage = execution.usage or Usage(units=execution.units.get("core", len(sites)), cells=utilisation(sites))
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
         units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=_boundary(chip.costs),
@@ -64,8 +66,8 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         energy=energy,
         latency_per_inference=execution.latency,
         throughput=1 / execution.interval if execution.interval > 0 else float("inf"),
-        n_units=execution.units.get("core", len(sites)),
-        utilisation=utilisation(sites),
+        n_units=usage.units,
+        utilisation=usage.cells,
         traces=execution.traces,
         warnings=(*saturation(network, x), *execution.warnings),
         notes=execution.notes,
@@ -74,6 +76,9 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         data_hash=data_hash(x, labels),
         trial_outputs=execution.outputs,
         form=form_of(network),
+        usage=usage,
+        area=chip.area,
+        pipeline=execution.pipeline,
     )
 
 

@@ -59,7 +59,7 @@ def test_rows_have_stable_columns(results):
     columns = (
         "network chip accuracy accuracy_low accuracy_high chips_low chips_high energy_per_inference_J energy_low_J "
         "energy_high_J dynamic_J static_J latency_s energy_delay_Js throughput_per_s units utilisation boundary batch "
-        "images trials seed version data_hash"
+        "images trials seed version data_hash units_present busy work used_mm2 chip_mm2"
     ).split()
     for result in results:
         assert list(result.row()) == columns

@@ -146,6 +146,7 @@ class SpikingChip(Chip):
             latency=latency,
             interval=latency,
             units={"core": len({site.unit for site in sites})},
+            usage=meter.usage(self.step_times, latency),
             traces={
                 "spikes per image": {p.name: n / meter.images for p, n in zip(found, meter.spikes_out, strict=True)},
                 "steps": network.steps,

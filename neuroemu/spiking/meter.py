@@ -13,6 +13,7 @@ import numpy as np
 from ..chip import Site
 from ..energy import Counts
 from ..kernels.events_reference import COUNT_NAMES
+from ..usage import Usage
 from .arithmetic import Convention
 from .memory import destinations, synapses_into
 from .placers import Floor
@@ -44,6 +45,7 @@ class Meter:
         self.counts = [dict.fromkeys(COUNT_NAMES, 0) for _ in found]
         self.messages = [np.zeros(3, np.int64) for _ in found]  # deliveries, hops east-west, hops north-south
         self.busy = 0.0  # seconds of the longest core, summed over steps and images
+        self.worked = 0.0  # seconds of all cores, summed likewise
         self.routes = [self._routes(index) for index in range(len(found))]
         self.fan = [self._fan(index) for index in range(len(found))]
 
@@ -102,6 +104,7 @@ class Meter:
                 for number, site in enumerate(self.sites[index]):
                     spent[self.cores.index(site.unit)] += seconds[..., number]
         self.busy += float(spent.max(axis=0, initial=0.0).sum())
+        self.worked += float(spent.sum())
 
     def _core_seconds(self, index, sources, happened, total: int, times: Seconds) -> np.ndarray:
         """(images, total steps, cores): seconds that each core spends on one population in each step."""
@@ -145,6 +148,17 @@ class Meter:
         share = (used - 1) / max(1, self.floor.mesh[0] * self.floor.mesh[1] - 1)
         barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * share
         return self.busy + self.image_steps * barrier
+
+    def usage(self, times: Seconds, latency: float) -> Usage:
+        """Shares of the cores in use; `latency` is the time of one image."""
+        units = len(self.cores)
+        cells = float(np.mean([site.utilisation for group in self.sites for site in group])) if units else 0.0
+        spent = units * latency * self.images
+        synaptic = sum(self.synapses) * times.synaptic_op
+        return Usage(
+            units=units, present=self.floor.all_cores, cells=cells,
+            busy=self.worked / spent if spent else 0.0, work=synaptic / spent if spent else 0.0,
+        )  # fmt: skip
 
     def check(self, convention: Convention, who: str):
         """Refuse results of numbers that outgrew the kernel where the convention sets no limit."""
