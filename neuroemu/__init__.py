@@ -9,11 +9,13 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
-from .ageing import ageing
+from .ageing import ageing, refresh_time
 from .area import Area
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
-from .fairness import BreakEven, Unfair, break_even, unfair
+from .dynamic import DynamicProduct, attention, dynamic_product
+from .even import BreakEven, break_even
+from .fairness import Unfair, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
 from .pipeline import Pipeline
@@ -57,6 +59,7 @@ from .transform import (
     freed,
     group_channels,
     layer_pairs,
+    matched_baseline,
     prune,
     quantize,
     to_graded,
@@ -78,6 +81,7 @@ __all__ = [
     "Comparison",
     "Contribution",
     "ConversionReport",
+    "DynamicProduct",
     "Entropy",
     "Gptq",
     "Groups",
@@ -106,6 +110,7 @@ __all__ = [
     "Weights",
     "Writing",
     "ageing",
+    "attention",
     "break_even",
     "calibrate",
     "calibrate_stop",
@@ -122,6 +127,7 @@ __all__ = [
     "datasets",
     "devices",
     "digital",
+    "dynamic_product",
     "equalize",
     "errors",
     "fold",
@@ -130,12 +136,14 @@ __all__ = [
     "group_channels",
     "layer_pairs",
     "load",
+    "matched_baseline",
     "measure_baseline",
     "network",
     "place",
     "plot",
     "prune",
     "quantize",
+    "refresh_time",
     "run",
     "run_float",
     "run_integer",

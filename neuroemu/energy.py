@@ -11,14 +11,14 @@ writing a chip are shared out among the inferences that it serves, so their n_k 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import fsum, nan
+from math import fsum, isclose, nan
 from typing import Any
 
 import numpy as np
 
 from . import _checks
 from ._counts import Counts, aligned, si
-from ._prices import BOUNDARIES, SCOPES, Cost, CostTable
+from ._prices import SCOPES, Cost, CostTable, refuse_sum
 from .errors import ArgumentTypeError, PriceError
 from .writing import Writing
 
@@ -40,6 +40,11 @@ class Line:
     quantity: float
     joules: float
 
+    def __post_init__(self):
+        if not isclose(self.joules, self.quantity * self.cost.value, rel_tol=1e-9, abs_tol=0.0):
+            each = f"{self.cost.value} {self.cost.unit}"
+            raise PriceError(f"Line '{self.cost.event}': {self.joules} J are not {self.quantity} x {each}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
@@ -50,6 +55,11 @@ class Energy:
     their price is unknown; `free` those charged nothing for a stated reason. `unknown` says why the joules are not
     known at all: they are NaN then. `writes` are the events of writing the chip once, `writing` how often it is
     written; both None where that is not charged.
+
+    Raises
+    ------
+    PriceError
+        Lines that do not add, or static power of another scope than `boundary`.
     """
 
     lines: tuple[Line, ...]
@@ -63,6 +73,15 @@ class Energy:
     unknown: str = ""
     writes: Counts | None = None
     writing: Writing | None = None
+
+    def __post_init__(self):
+        refuse_sum((line.cost for line in self.lines), who="Energy")
+        for line in self._lines("W"):
+            if line.cost.scope != self.boundary:
+                raise PriceError(
+                    f"Energy: '{line.cost.event}' is the power of a {line.cost.scope}, and the boundary is "
+                    f"'{self.boundary}'; a {line.cost.scope} and a {self.boundary} hold one another, so they do not add"
+                )
 
     @property
     def dynamic(self) -> float:
@@ -109,11 +128,11 @@ class Energy:
         measured as a whole stands as "core, not split" or "chip, not split".
         """
         share = {"J": "dynamic", "W": "static"}
-        return _grouped(self.lines, lambda line: (BOUNDARIES[line.cost.part], share[line.cost.unit]))
+        return _grouped(self.lines, lambda line: (line.cost.boundary, share[line.cost.unit]))
 
     def by_layer_and_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (layer, boundary); the layer of a static power is "static"."""
-        return _grouped(self.lines, lambda line: (line.layer or "static", BOUNDARIES[line.cost.part]))
+        return _grouped(self.lines, lambda line: (line.layer or "static", line.cost.boundary))
 
     def spread(self, *, draws: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
         """5 %, 50 % and 95 % points of the total, joules, when every price is uncertain within its band.
@@ -188,7 +207,8 @@ def price(
         Powered units of each scope. "core" is the number of cores in use.
     boundary : {"core", "chip", "board"}, default "chip"
         Scope of the static power that enters the total: used cores only, whole powered chips, or the board. Compare
-        machines at one boundary. A table without any static power is accepted: averages hold it already.
+        machines at one boundary. A table without any static power is accepted, but for the board: its averages hold
+        static power of the chip.
     allow_missing : bool
         List events without a price in `Energy.missing` and charge them nothing.
     writes, writing : Counts and Writing, optional
@@ -199,8 +219,8 @@ def price(
     ------
     PriceError
         An event has no price and the table does not say that none is public; an event is covered by one that was not
-        counted in its layer; the table has static powers, but none at `boundary`, or `units` does not say how many
-        units there are.
+        counted in its layer; the table has static powers, but none at `boundary`, or none of the board where that is
+        asked for; `units` does not say how many units there are.
     """
     if not isinstance(counts, Counts) or not isinstance(costs, CostTable):
         got = f"{type(counts).__name__} and {type(costs).__name__}"
@@ -260,8 +280,10 @@ def _free(counts: Counts, writes: Counts | None, costs: CostTable) -> dict[str, 
 
 def _static(costs: CostTable, seconds: float, units: Mapping[str, int], boundary: str) -> dict[str, tuple[Line, ...]]:
     powers = {scope: costs.static(scope) for scope in SCOPES if costs.static(scope)}
-    if powers and boundary not in powers:
-        raise PriceError(f"price: no static power is known at boundary '{boundary}'; choose from {', '.join(powers)}")
+    if boundary not in powers and (powers or boundary == "board"):
+        raise PriceError(
+            f"price: no static power is known at boundary '{boundary}'; choose from {', '.join(powers) or 'chip'}"
+        )
     found = {}
     for scope, prices in powers.items():
         if scope not in units:
@@ -305,10 +327,16 @@ def _report(energy: Energy) -> str:
     return "\n".join((
         aligned(rows),
         f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
-        f"bands of the prices: {low} to {high}",
+        f"bands of the prices: {low} to {high}; {_banded(energy):.0%} of it at prices with a band",
         *_writing(energy),
         *(f"not included: {item}" for item in energy.excludes),
     ))  # fmt: skip
+
+
+def _banded(energy: Energy) -> float:
+    """Share of the joules whose price has a known spread."""
+    total = energy.total
+    return fsum(line.joules for line in energy.lines if line.cost.band != (1.0, 1.0)) / total if total else 0.0
 
 
 def _rows(energy: Energy) -> str:

@@ -194,12 +194,14 @@ class Result:
         """A flat dict for a CSV file; the column names are stable.
 
         network, chip, accuracy, accuracy_low, accuracy_high (over images), chips_low, chips_high (over trials),
-        energy_per_inference_J, dynamic_J, static_J (per inference), latency_s, throughput_per_s, units, utilisation,
-        boundary, batch, images, trials, seed, version, data_hash, units_present, busy, work (shares, as in `Usage`),
-        used_mm2 (of the units in use), chip_mm2 (of the dies). Unknown values are None.
+        energy_per_inference_J, energy_low_J, energy_high_J (5 % and 95 % of the draws from the bands of the prices),
+        dynamic_J, static_J (all per inference), latency_s, energy_delay_Js, throughput_per_s, units, utilisation,
+        boundary, batch, images, trials, seed, version, data_hash, units_present, busy, work
+        (shares, as in `Usage`), used_mm2 (of the units in use), chip_mm2 (of the dies). Unknown values are None.
         """
         low, high = self.accuracy_interval or (None, None)
         chips_low, chips_high = self.chip_interval or (None, None)
+        least, _, most = self.energy.spread()
         return {
             "network": self.network_name,
             "chip": self.chip_name,
@@ -209,9 +211,12 @@ class Result:
             "chips_low": chips_low,
             "chips_high": chips_high,
             "energy_per_inference_J": _known(self.energy_per_inference),
+            "energy_low_J": _known(least / self.n_images),
+            "energy_high_J": _known(most / self.n_images),
             "dynamic_J": _known(self.energy.dynamic / self.n_images),
             "static_J": _known(self.energy.static / self.n_images),
             "latency_s": self.latency_per_inference,
+            "energy_delay_Js": _known(self.energy_delay_product),
             "throughput_per_s": self.throughput if np.isfinite(self.throughput) else None,
             "units": self.n_units,
             "utilisation": self.utilisation,

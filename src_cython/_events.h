@@ -20,18 +20,25 @@
 static int64_t ev_list(const uint8_t *spikes, int64_t n, int32_t *events)
 {
     int64_t found = 0, j = 0;
-#if defined(__AVX512BW__)
-    __m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+#if defined(__AVX512VBMI2__)
+    static const uint8_t lanes[64] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    const __m512i lane = _mm512_loadu_si512(lanes);
     for (; j + 64 <= n; j += 64) {
-        const __m512i bytes = _mm512_loadu_si512(spikes + j);
-        uint64_t mask = _mm512_test_epi8_mask(bytes, bytes);
-        __asm__("" : "+r"(mask)); /* in a general register: shifts and counts of mask registers take four cycles each */
-        for (int part = 0; part < 64; part += 16) {
-            const uint32_t here = (uint32_t)(mask >> part) & 0xffff;
-            _mm512_storeu_si512(events + found, _mm512_maskz_compress_epi32((__mmask16)here, index));
-            found += __builtin_popcount(here);
-            index = _mm512_add_epi32(index, _mm512_set1_epi32(16));
+        const __m512i bytes = _mm512_loadu_si512(spikes + j), first = _mm512_set1_epi32((int32_t)j);
+        const uint64_t mask = _mm512_test_epi8_mask(bytes, bytes);
+        const int64_t after = found + __builtin_popcountll(mask);
+        __m512i numbers = _mm512_maskz_compress_epi8(mask, lane);
+        for (;;) { /* sixteen at a time; more of them are rare */
+            const __m512i wide = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(numbers));
+            _mm512_storeu_si512(events + found, _mm512_add_epi32(wide, first));
+            if (found + 16 >= after) break;
+            found += 16;
+            numbers = _mm512_alignr_epi32(numbers, numbers, 4);
         }
+        found = after;
     }
 #elif defined(__SSE2__)
     for (; j + 32 <= n; j += 32) {
@@ -100,7 +107,7 @@ static void ev_widen_add(const int16_t *s, int64_t n, int shift, int32_t *q)
 {
     int64_t i = 0;
     for (; i + EV_I <= n; i += EV_I)
-        *(ev_u *)(q + i) += (ev_u)__builtin_convertvector(*(const ev_h *)(s + i), ev_i) << shift;
+        *(ev_u *)(q + i) += (ev_u)ev_widen(s + i) << shift;
     for (; i < n; i++) q[i] = (int32_t)((uint32_t)q[i] + ((uint32_t)(int32_t)s[i] << shift));
 }
 
@@ -210,7 +217,7 @@ static void ev_scatter32(const ev_layer *layer, const int32_t *events, int64_t n
             if (slot >= layer->depth) slot -= layer->depth;
             int32_t *to = ring + slot * slot_stride + layer->target[edge];
             for (; c + EV_I <= length; c += EV_I) {
-                ev_u wide = (ev_u)__builtin_convertvector(*(const ev_h *)(from + c), ev_i);
+                ev_u wide = (ev_u)ev_widen(from + c);
                 *(ev_u *)(to + c) += wide << shift;
             }
             if (EV_I > 8 && c + 8 <= length) {
@@ -391,13 +398,19 @@ static void *ev_pack(ev_layer *layer, int64_t n_rows)
 static int64_t ev_take_whole(double *from, int32_t *q, int64_t n)
 {
     int64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (from[i] == 0.0) continue;
-        if (from[i] >= -2147483648.0 && from[i] <= 2147483647.0 && from[i] == (double)(int32_t)from[i])
-            q[i] = (int32_t)((uint32_t)q[i] + (uint32_t)(int32_t)from[i]);
-        else
-            bad++;
-        from[i] = 0.0;
+    for (int64_t i = 0; i < n; i += 8) {
+        const int64_t end = i + 8 < n ? i + 8 : n;
+        uint64_t any = 0, bits[8] = {0};
+        memcpy(bits, from + i, (size_t)(end - i) * sizeof(double));
+        for (int k = 0; k < 8; k++) any |= bits[k];
+        if (!any) continue; /* the rule, where no synapses of Brian2 add anything */
+        for (int64_t k = i; k < end; k++) {
+            if (from[k] >= -2147483648.0 && from[k] <= 2147483647.0 && from[k] == (double)(int32_t)from[k])
+                q[k] = (int32_t)((uint32_t)q[k] + (uint32_t)(int32_t)from[k]);
+            else
+                bad++;
+            from[k] = 0.0;
+        }
     }
     return bad;
 }

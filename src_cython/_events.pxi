@@ -254,7 +254,7 @@ cdef class Connection:
     cdef int64_t copies
     cdef int lag
     cdef bint spread
-    cdef readonly int depth
+    cdef readonly int depth  # slots that a ring needs at least
     cdef readonly int64_t n_in, n
 
     def __init__(self, *, const int32_t[::1] indptr, const int32_t[::1] target, const int32_t[::1] row,
@@ -264,7 +264,7 @@ cdef class Connection:
             raise ValueError("events kernel: lag 0..depth-1 and no delay beside it, copies 1 or more")
         _connect(&self.layer, indptr, target, row, delay, weights, shift, depth, n)
         self.keep = (indptr, target, row, delay, weights)
-        self.depth, self.n, self.n_in = depth, n, self.layer.n_in
+        self.depth, self.n, self.n_in = lag + 1 if delay is None else max(delay) + 1, n, self.layer.n_in
         self.lag, self.copies, self.spread = lag, copies, spread
         self.events = zeros(self.n_in + 1, "int32")
         if self.layer.path == EV_DENSE:
@@ -288,10 +288,11 @@ cdef class Connection:
         """
         cdef int64_t k, one, copy, found = 0, current = 0, n_spikes = spikespace[spikespace.shape[0] - 1]
         cdef int64_t n_in = self.n_in, most = n_in if self.spread else n_in * self.copies
-        if (ring.shape[0] != self.depth or ring.shape[1] != self.n * self.copies or not 0 <= head < self.depth
+        if (ring.shape[0] < self.depth or ring.shape[1] != self.n * self.copies or not 0 <= head < ring.shape[0]
                 or n_spikes >= spikespace.shape[0] or counts.shape[0] != EV_COUNTS):
             raise ValueError("events kernel: ring, spikes or counts do not belong to this connection")
-        head = (head + self.lag) % self.depth
+        self.layer.depth = ring.shape[0]
+        head = (head + self.lag) % self.layer.depth
         for k in range(n_spikes):
             one = spikespace[k] - first
             if not 0 <= one < most:

@@ -35,6 +35,18 @@ typedef uint32_t ev_u __attribute__((vector_size(EV_BYTES), may_alias, aligned(4
 typedef int32_t ev_i8 __attribute__((vector_size(32), may_alias, aligned(4)));
 typedef uint32_t ev_u8 __attribute__((vector_size(32), may_alias, aligned(4)));
 
+/* EV_I int16 as int32; GCC's own conversion goes through halves. */
+EV_INLINE ev_i ev_widen(const int16_t *from)
+{
+#if defined(__AVX512BW__)
+    return (ev_i)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)from));
+#elif defined(__AVX2__)
+    return (ev_i)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
+#else
+    return __builtin_convertvector(*(const ev_h *)from, ev_i);
+#endif
+}
+
 enum {
     EV_INPUT_SPIKES, EV_SYNAPTIC_OPS, EV_OUTPUT_SPIKES, EV_ACTIVE_UPDATES, EV_INACTIVE_UPDATES,
     EV_Q_WRAPS, EV_U_WRAPS, EV_V_CLIPS, EV_COUNTS

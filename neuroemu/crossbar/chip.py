@@ -40,6 +40,7 @@ from .schedules import LayerPipeline, Schedule
 from .spiking_run import check_spiking, driven_by_spikes, read_spiking
 from .wired import NOISES
 from .wires import Wires
+from .writes import writing_of
 
 ARITHMETICS = ("float32", "float64")
 PARTS = {
@@ -120,7 +121,8 @@ class CrossbarChip(Chip):
     writing : Writing or None
         How often the cells are written: each inference carries its share of the writes, "cell_write", that programming
         takes (`Result.energy`). A device that verifies its writes gives the pulses that it applied; of others each cell
-        above its lowest conductance is one write. None: writing is not charged.
+        above its lowest conductance is one write. Cells that drift on are refreshed when they are `seconds` old, unless
+        it says otherwise. None: writing is not charged.
     """
 
     rows: int = 256
@@ -305,7 +307,7 @@ class CrossbarChip(Chip):
             traces=_traces(self, clips, chip),
             warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
             writes=Counts.mean(writes),
-            writing=self.writing,
+            writing=writing_of(self),
             notes=(*self._how(), *notes_of(self), *copies_note(pipeline.stages)),
         )
 

@@ -29,6 +29,7 @@ from .neurons import AnalogNeurons, Fed, Neurons
 from .pipelining import copies_note, stages_of, usage_of
 from .spiking_counts import counts_of, shares_at_limits, spiking_rosy, spiking_warnings
 from .spiking_graph import check_graph, depth_of, rows_of, run_spikes
+from .writes import writing_of
 
 
 def driven_by_spikes(chip):
@@ -165,7 +166,7 @@ def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: 
             *rosy(chip, network, engines), *spiking_rosy(chip),
         ),
         writes=Counts.mean(one.writes for one in told),
-        writing=chip.writing,
+        writing=writing_of(chip),
         notes=(f"{chip.seconds:g} s after programming, compensation {chip.compensation}", *_notes(chip, network, step)),
     )  # fmt: skip
 

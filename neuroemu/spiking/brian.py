@@ -18,7 +18,7 @@ from .arithmetic import LOIHI1, Convention, encode_weights, pack_weights, whole_
 from .brian_group import CoreGroup, check_source, need_runtime_device, public_class
 
 RING = 63  # slots of input under way: delays 0 .. 62 (Davies 2018: a 6-bit field, up to 62 units)
-STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_spikespace", "_counts")
+STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_slots", "_spikespace", "_counts")
 
 
 class _Core(CoreGroup):
@@ -164,7 +164,7 @@ class _Core(CoreGroup):
         """Bind the kernel to the arrays of this group."""
         need_runtime_device("LoihiCore")
         arrays = {name: self.variables[name].get_value() for name in STATE}
-        ring = arrays["_ring"].reshape(RING, self._N)
+        ring = self._turned_ring(arrays["_ring"].reshape(RING, self._N), arrays["_slots"], arrays["_head"])
         kernel = kernels.events.Core(
             ring=ring, extra=arrays["q"], u=arrays["u"], v=arrays["v"], counter=arrays["_counter"],
             spikespace=arrays["_spikespace"], counts=arrays["_counts"], **self._registers, **self.convention.limits,
@@ -172,12 +172,22 @@ class _Core(CoreGroup):
         self._bound = SimpleNamespace(step=kernel.step, ring=ring, head=arrays["_head"], counts=arrays["_counts"])
         super().before_run(run_namespace)
 
+    def _turned_ring(self, ring, slots, head):
+        """The slots that the delays need, (slots, N): the fewer turn, the more of them stay in the cache."""
+        parts = [part._kernel.depth for part in self.contained_objects if hasattr(part, "_kernel")]
+        needed = max([1, *parts])
+        if needed > slots[0]:
+            under_way = ring[(head[0] + np.arange(slots[0])) % slots[0]]
+            ring[: slots[0]] = under_way
+            slots[0], head[0] = needed, 0
+        return ring[: slots[0]]
+
     def run(self):
         """One step."""
         bound = self._bound
         head = int(bound.head[0])
         dropped = bound.step(head)
-        bound.head[0] = (head + 1) % RING
+        bound.head[0] = (head + 1) % len(bound.ring)
         if dropped:
             raise InputError(
                 f"LoihiCore {self.name!r}: {dropped} neurons got a q that is no whole number within int32; let on_pre"
@@ -254,6 +264,7 @@ def _add_variables(variables, n):
     variables.add_array("_counter", size=n, dtype=np.int32)
     variables.add_array("_ring", size=RING * n, dtype=np.int32)
     variables.add_array("_counts", size=len(COUNT_NAMES), dtype=np.int64)
+    variables.add_array("_slots", size=1, dtype=np.int32, scalar=True, values=1)
     variables.add_array("_head", size=1, dtype=np.int32, scalar=True)
 
 

@@ -85,17 +85,18 @@ class Meter:
         total = max(p.level + happened.spikes.shape[1] for p, happened in zip(self.found, activity, strict=True))
         self.image_steps += images * total
         spent = np.zeros((len(self.cores), images, total))  # seconds of each core, which may hold several populations
+        fired = [_by_neuron(happened.spikes) for happened in activity]
         for index, happened in enumerate(activity):
             self.spikes_out[index] += happened.counts["output_spikes"]
             for name, n in happened.counts.items():
                 self.counts[index][name] += n
-            fired = happened.spikes.sum(axis=(0, 1), dtype=np.int64)  # by neuron
             if self.routes[index] is not None:
-                self.messages[index] += fired @ self.routes[index]
+                self.messages[index] += fired[index] @ self.routes[index]
             window = happened.spikes.shape[1]
             sources = [activity[p.source].spikes[:, :window] for p in self.found[index].projections]
-            for spikes, fan in zip(sources, self.fan[index], strict=True):
-                arrived = spikes.sum(axis=(0, 1), dtype=np.int64)
+            for projection, spikes, fan in zip(self.found[index].projections, sources, self.fan[index], strict=True):
+                whole = spikes.shape == activity[projection.source].spikes.shape
+                arrived = fired[projection.source] if whole else _by_neuron(spikes)
                 self.synapses[index] += int(arrived @ fan.sum(axis=1).astype(np.int64))
             if self.sites[index]:
                 self.idle[index] += self.found[index].size * (total - window) * images
@@ -132,6 +133,7 @@ class Meter:
             pairs += [
                 (name, "neuron_update_active", each * seen["active_updates"]),
                 (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self.idle[index])),
+                (name, "neuron_spike", seen["output_spikes"]),
                 (name, "synaptic_op", self.synapses[index]),
                 (name, "spike_within_tile", deliveries),
                 (name, "hop_east_west", east_west),
@@ -179,3 +181,9 @@ class Meter:
             name = self.found[-1].name
             found.append(f"layer '{name}': the read-out passed the largest threshold {n} times and was reset")
         return tuple(found)
+
+
+def _by_neuron(spikes: np.ndarray) -> np.ndarray:
+    """Spikes (B, T, N) of 0 and 1, counted by neuron: int64 (N,). Up to 255 steps are added as bytes, for speed."""
+    few = [spikes[:, t : t + 255].sum(axis=1, dtype=np.uint8) for t in range(0, spikes.shape[1], 255)]
+    return sum((part.sum(axis=0, dtype=np.int64) for part in few), np.zeros(spikes.shape[2], np.int64))
