@@ -20,7 +20,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("binary", "crossbar", "events", "graded", "integer", "memristors", "truenorth", "wires")
+KERNELS = ("binary", "crossbar", "events", "floating", "graded", "integer", "memristors", "truenorth", "wires")
 # -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 BUILDS = {

@@ -34,7 +34,7 @@ def one_core(rng):
     program = TrueNorthProgram(cores=[TrueNorthCoreProgram(crossbar=crossbar, axon_types=types, neurons=neurons)])
     spikes = rng.random((CORE_TICKS, SIZE)) < 0.1
     tick, axon = np.nonzero(spikes)
-    events = np.stack([tick, np.zeros_like(tick), axon], axis=1)
+    events = np.stack([tick, np.zeros_like(tick), axon], axis=1, dtype=np.int32, casting="same_kind")
     product = (crossbar * weights[types]).astype(np.float32)
     return program, events, spikes.astype(np.float32), product, {n: v.astype(np.float32) for n, v in registers.items()}
 

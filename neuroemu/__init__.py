@@ -28,6 +28,7 @@ from .spiking import (
     check_shift,
     core_report,
     steps_curve,
+    to_brian2,
     to_integer_core,
 )
 from .sweeps import Sweep, sweep
@@ -153,6 +154,7 @@ __all__ = [
     "spiking",
     "steps_curve",
     "sweep",
+    "to_brian2",
     "to_graded",
     "to_integer_core",
     "to_sigma_delta",

@@ -81,8 +81,8 @@ class Chip(ABC):
 
     name: str
     costs: CostTable
-    area: Area = field(default=Area())
     writing: Writing | None = field(default=Writing())
+    area: Area = field(default=Area())
 
     @abstractmethod
     def place(self, network: Network) -> tuple[Site, ...]:

@@ -196,8 +196,8 @@ class Result:
         network, chip, accuracy, accuracy_low, accuracy_high (over images), chips_low, chips_high (over trials),
         energy_per_inference_J, energy_low_J, energy_high_J (5 % and 95 % of the draws from the bands of the prices),
         dynamic_J, static_J (all per inference), latency_s, energy_delay_Js, throughput_per_s, units, utilisation,
-        boundary, batch, images, trials, seed, version, data_hash, units_present, busy, work
-        (shares, as in `Usage`), used_mm2 (of the units in use), chip_mm2 (of the dies). Unknown values are None.
+        boundary, batch, images, trials, seed, version, data_hash, units_present, busy, work (shares, as in `Usage`),
+        used_mm2 (of the units in use), chip_mm2 (of the dies). Unknown values are None.
         """
         low, high = self.accuracy_interval or (None, None)
         chips_low, chips_high = self.chip_interval or (None, None)

@@ -45,8 +45,8 @@ def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, 
 
 def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Result:
     predictions = execution.outputs.argmax(axis=-1)
-    usage = execution.usage or Usage(units=execution.units.get("core", len(sites)), cells=utilisation(sites))
     written = execution.writes is not None  # chips that count no writes of their own are loaded with the weights
+    usage = execution.usage or Usage(units=execution.units.get("core", len(sites)), cells=utilisation(sites))
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
         units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=_boundary(chip.costs),

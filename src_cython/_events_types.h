@@ -5,12 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
+
+#include "_events_list.h"
 
 #if defined(__AVX512BW__)
 #define EV_BYTES 64
@@ -21,8 +17,6 @@
 #endif
 #define EV_S (EV_BYTES / 2) /* int16 lanes */
 #define EV_I (EV_BYTES / 4) /* int32 lanes */
-#define EV_PAD 64           /* slack, in elements, behind every scratch row */
-#define EV_INLINE static inline __attribute__((always_inline))
 
 typedef int16_t ev_s __attribute__((vector_size(EV_BYTES), may_alias, aligned(2)));
 typedef int16_t ev_s16 __attribute__((vector_size(32), may_alias, aligned(2)));

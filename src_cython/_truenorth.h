@@ -6,7 +6,7 @@
 #ifndef NEUROEMU_TRUENORTH_H
 #define NEUROEMU_TRUENORTH_H
 
-#include "_truenorth_network.h"
+#include "_truenorth_mail.h"
 #include "_truenorth_synapses.h"
 #include <time.h>
 #if defined(_WIN32)
@@ -77,12 +77,12 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
     uint64_t bits[4];
     tn_now now;
     const int64_t record = chip->recorded[core], probe = chip->probed[core];
-    memcpy(bits, slot, TN_ROW);
+    tn_copy(bits, slot);
     if (bits[0] | bits[1] | bits[2] | bits[3] || plan->busy) {
         memset(slot, 0, TN_ROW);
         now.core = core, now.tick = tick, now.n_listed = 0, now.n_active = 0;
         for (int word = 0; word < 4; word++) now.n_active += __builtin_popcountll(bits[word]);
-        memcpy(now.active, bits, TN_ROW);
+        tn_copy(now.active, bits);
         for (int word = 0; word < 4 && plan->has_stochastic_synapse; word++)
             for (; bits[word]; bits[word] &= bits[word] - 1)
                 now.listed[now.n_listed++] = (uint8_t)(64 * word + __builtin_ctzll(bits[word]));
@@ -105,8 +105,8 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
         counts[TN_ACTIVE_CORES]++;
         counts[TN_NEURON_UPDATES] += TN_SIZE;
         counts[TN_SATURATIONS] += now.saturations;
-        tn_send(chip, mail, &now, counts);
-        if (record >= 0) memcpy(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, now.fired, TN_ROW);
+        tn_send(chip, plan, mail, &now, counts);
+        if (record >= 0) tn_copy(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, now.fired);
     } else if (record >= 0) {
         memset(chip->spikes_out + (t * chip->recorded_rows + record) * TN_ROW, 0, TN_ROW);
     }
@@ -118,20 +118,18 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
 static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t first, int64_t stop, int64_t t,
                                                int64_t tick, int64_t *counts)
 {
-    int64_t local[TN_COUNTS] = {0};
+    int64_t local[TN_COUNTS] = {0}, *mine = chip->atomic ? local : counts;
     tn_mail mail;
+#if !TN_512
+    mail.core = first;
+#endif
     mail.n_spikes = mail.n_bits = 0;
     for (int64_t core = first; core < stop; core++) {
         if (core + TN_AHEAD < stop) tn_ask(chip, core + TN_AHEAD, tick);
-        tn_core(chip, core, t, tick, &mail, local);
+        tn_core(chip, core, t, tick, &mail, mine);
     }
-    tn_deliver(chip, &mail, local);
-    tn_route(chip, &mail, tick, local);
-    tn_deliver(chip, &mail, local);
-    for (int k = 0; k < TN_COUNTS; k++) {
-        if (chip->atomic) __atomic_fetch_add(counts + k, local[k], __ATOMIC_RELAXED);
-        else counts[k] += local[k];
-    }
+    tn_flush(chip, &mail, tick, mine);
+    for (int k = 0; k < TN_COUNTS && chip->atomic; k++) __atomic_fetch_add(counts + k, local[k], __ATOMIC_RELAXED);
 }
 
 /* ---------------------------------------------------------------- all ticks, by any number of threads
@@ -181,21 +179,28 @@ static void tn_wait(const int64_t *counter, int64_t least)
     }
 }
 
-/* Spikes from outside of tick t. */
+/* Spikes from outside of tick t. Rows outside the chip, or out of order, end all input: not all of it is read. */
 static void tn_open(const tn_chip *chip, tn_work *work, int64_t t)
 {
-    int64_t last = work->read;
-    while (last < work->n_inputs && work->inputs[3 * last] == t) last++;
-    tn_inputs(chip, work->inputs + 3 * work->read, last - work->read, work->first_tick + t,
-              work->counts + t * TN_COUNTS);
-    work->read = last;
+    if (work->read >= 0) {
+        const int64_t n = tn_inputs(chip, work->inputs + 3 * work->read, work->n_inputs - work->read, (int32_t)t,
+                                    work->first_tick + t, work->counts + t * TN_COUNTS);
+        work->read = n < 0 ? -1 : work->read + n;
+    }
     __atomic_store_n(&work->opened, t + 1, __ATOMIC_RELEASE);
 }
 
 /* What one thread does; worker 0 is never a helper. */
 static void tn_run(const tn_chip *chip, tn_work *work, int worker)
 {
-    const int watches = worker == 0 && chip->atomic;
+    const int watches = worker == 0;
+    if (!chip->atomic) {
+        for (int64_t t = 0; t < work->ticks; t++) {
+            tn_open(chip, work, t);
+            tn_cores(chip, 0, chip->cores, t, work->first_tick + t, work->counts + t * TN_COUNTS);
+        }
+        return;
+    }
     const double start = watches ? tn_seconds() : 0;
     double busy = 0; /* seconds of this thread in pieces, those included in which the machine ran something else */
     for (int64_t mine = 1; !(worker && __atomic_load_n(&work->alone, __ATOMIC_RELAXED)); mine++) {
@@ -220,24 +225,42 @@ static void tn_run(const tn_chip *chip, tn_work *work, int worker)
     }
 }
 
+/* Sums over ticks. */
+static void tn_totals(const int64_t *counts, int64_t ticks, int64_t *totals)
+{
+    for (int64_t t = 0; t < ticks; t++)
+        for (int k = 0; k < TN_COUNTS; k++) totals[k] += counts[t * TN_COUNTS + k];
+}
+
+/* (tick, core, neuron) of each set bit of 256; writes up to 63 rows more. Returns how many. */
+TN_INLINE int64_t tn_list_row(const uint8_t *packed, int32_t tick, int32_t core, int32_t *out)
+{
+    uint64_t bits[4];
+    memcpy(bits, packed, TN_ROW);
+#if TN_512
+    return tn_rows(bits, tick, core, out);
+#else
+    int64_t n = 0;
+    for (int word = 0; word < 4; word++)
+        for (; bits[word]; bits[word] &= bits[word] - 1, n++) {
+            out[3 * n] = tick, out[3 * n + 1] = core;
+            out[3 * n + 2] = 64 * word + __builtin_ctzll(bits[word]);
+        }
+    return n;
+#endif
+}
+
 /* (tick, core, neuron) of each set bit of packed spikes (ticks, rows, 32), as far as `room` goes. Returns how many. */
 static int64_t tn_list(const uint8_t *packed, int64_t ticks, int64_t rows, const int64_t *cores, int32_t *out,
                        int64_t room)
 {
     int64_t found = 0;
-    for (int64_t k = 0; k < ticks * rows * 4; k++) {
-        uint64_t bits;
-        memcpy(&bits, packed + 8 * k, 8);
-        if (found + 64 > room) {
-            found += __builtin_popcountll(bits);
-            continue;
+    for (int64_t t = 0; t < ticks; t++)
+        for (int64_t row = 0; row < rows; row++, packed += TN_ROW) {
+            const int64_t n = tn_bits_set(packed, 4);
+            if (n && found + n + 63 < room) tn_list_row(packed, (int32_t)t, (int32_t)cores[row], out + 3 * found);
+            found += n;
         }
-        for (; bits; bits &= bits - 1, found++) {
-            out[3 * found] = (int32_t)(k / 4 / rows);
-            out[3 * found + 1] = (int32_t)cores[k / 4 % rows];
-            out[3 * found + 2] = (int32_t)(64 * (k % 4) + __builtin_ctzll(bits));
-        }
-    }
     return found;
 }
 
@@ -294,6 +317,9 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
     }
     plan.most_room = chip->reset_mode[base] & 3 ? TN_HALF - 1 : TN_HALF - 1 - most_reset;
     plan.room = -1; /* not known */
+#if TN_512
+    plan.paired = chip->pairs && tn_pair(chip, core);
+#endif
     chip->plan[core] = plan;
 }
 #endif

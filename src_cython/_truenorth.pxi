@@ -5,12 +5,19 @@ T ticks, C cores, S spikes from outside. Values of registers are trusted; whatev
 """
 
 from cython.parallel cimport prange
+from libc.stddef cimport size_t
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size) noexcept
 
 cdef extern from "_truenorth.h" nogil:
     enum: TN_COUNTS, TN_SIZE, TN_ROW, TN_SLOTS, TN_TYPES
     ctypedef struct tn_plan:
+        pass
+    ctypedef struct tn_pairs:
         pass
     ctypedef struct tn_chip:
         int64_t cores
@@ -39,20 +46,21 @@ cdef extern from "_truenorth.h" nogil:
         uint32_t *registers
         int64_t recorded_rows, probed_rows
         tn_plan *plan
+        tn_pairs *pairs
     ctypedef struct tn_work:
         const int32_t *inputs
         int64_t *counts
         int64_t n_inputs, ticks, first_tick, blocks, block, read, taken, done, opened, alone
+    void tn_totals(const int64_t *, int64_t, int64_t *)
+    int tn_narrow(const int64_t *, int32_t *, int64_t)
+    int64_t tn_bits_set(const uint8_t *, int64_t)
     void tn_prepare(const tn_chip *, int64_t)
     int64_t tn_list(const uint8_t *, int64_t, int64_t, const int64_t *, int32_t *, int64_t)
     void tn_run(const tn_chip *, tn_work *, int)
 
-ctypedef fused whole:
-    int32_t
-    int64_t
-
-cdef enum:  # cores that a thread takes at a time
-    BLOCK = 32
+cdef enum:
+    BLOCK = 32  # cores that a thread takes at a time
+    PAIRED = 256  # a chip of no more cores has its weights laid out again for cores with much input, 1 KB a core
 
 
 cdef int _need(object array, tuple shape, str name) except -1:
@@ -61,15 +69,11 @@ cdef int _need(object array, tuple shape, str name) except -1:
     return 0
 
 
-cdef int _check(const int32_t[:, ::1] inputs, int64_t ticks, int64_t cores, const uint8_t[:, ::1] axon_type,
-                const int32_t[:, ::1] route, const uint8_t[:, ::1] threshold_bits, const int32_t[::1] recorded,
-                const int32_t[::1] probed, int64_t recorded_rows, int64_t probed_rows) except -1:
+cdef int _check(int64_t cores, const uint8_t[:, ::1] axon_type, const int32_t[:, ::1] route,
+                const uint8_t[:, ::1] threshold_bits, const int32_t[::1] recorded, const int32_t[::1] probed,
+                int64_t recorded_rows, int64_t probed_rows) except -1:
     """What could leave memory."""
-    cdef int64_t c, j, k, before = 0
-    for k in range(inputs.shape[0]):
-        if not (before <= inputs[k, 0] < ticks and 0 <= inputs[k, 1] < cores and 0 <= inputs[k, 2] < TN_SIZE):
-            raise ValueError(f"truenorth kernel: input {k} is out of order or outside ticks, cores or axons")
-        before = inputs[k, 0]
+    cdef int64_t c, j
     for c in range(cores):
         if not (-1 <= recorded[c] < recorded_rows and -1 <= probed[c] < probed_rows):
             raise ValueError("truenorth kernel: recorded or probed outside the rows")
@@ -90,7 +94,10 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
              int32_t[:, ::1] potential, uint8_t[:, :, ::1] ring, uint32_t[::1] register,
              const int32_t[::1] recorded, uint8_t[:, :, ::1] spikes_out, const int32_t[::1] probed,
              int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, int threads=1):
-    """Run the chip; see `neuroemu.kernels.truenorth_reference.run_chip` for the arguments."""
+    """Run the chip; see `neuroemu.kernels.truenorth_reference.run_chip` for the arguments.
+
+    Inputs out of order or outside raise ValueError when the run has come to its end; what it wrote is then of no use.
+    """
     cdef int64_t c, cores = crossbar.shape[0]
     cdef int worker
     cdef tn_chip chip
@@ -111,8 +118,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     _need(spikes_out, (ticks, spikes_out.shape[1], TN_ROW), "spikes_out")
     _need(probe_out, (ticks, probe_out.shape[1], TN_SIZE), "probe_out")
     _need(counts, (ticks, TN_COUNTS), "counts")
-    _check(inputs, ticks, cores, axon_type, route, threshold_bits, recorded, probed, spikes_out.shape[1],
-           probe_out.shape[1])
+    _check(cores, axon_type, route, threshold_bits, recorded, probed, spikes_out.shape[1], probe_out.shape[1])
     if cores == 0 or ticks == 0:
         return
     if cores < 8 * BLOCK:
@@ -133,9 +139,10 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     chip.recorded_rows, chip.probed_rows = spikes_out.shape[1], probe_out.shape[1]
     chip.spikes_out = &spikes_out[0, 0, 0] if spikes_out.shape[1] else NULL
     chip.probe_out = &probe_out[0, 0, 0] if probe_out.shape[1] else NULL
-    chip.plan = <tn_plan *> malloc(cores * sizeof(tn_plan))
+    chip.plan = <tn_plan *> aligned_alloc(64, cores * sizeof(tn_plan))
     if chip.plan == NULL:
         raise MemoryError("truenorth kernel: no memory for the plan of the cores")
+    chip.pairs = <tn_pairs *> malloc(cores * sizeof(tn_pairs)) if cores <= PAIRED else NULL  # does without
     with nogil:
         for c in range(cores):
             tn_prepare(&chip, c)
@@ -145,6 +152,9 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
             for worker in prange(threads, schedule="static", chunksize=1, num_threads=threads):
                 tn_run(&chip, &work, worker)
         free(chip.plan)
+        free(chip.pairs)
+    if work.read < work.n_inputs:
+        raise ValueError("truenorth kernel: an input is out of order or outside ticks, cores or axons")
 
 
 def list_spikes(const uint8_t[:, :, ::1] packed, const int64_t[::1] cores, int32_t[:, ::1] out):
@@ -160,17 +170,26 @@ def list_spikes(const uint8_t[:, :, ::1] packed, const int64_t[::1] cores, int32
     return tn_list(&packed[0, 0, 0], ticks, rows, &cores[0], &out[0, 0] if out.shape[0] else NULL, out.shape[0])
 
 
-def take_inputs(const whole[:, ::1] spikes, int32_t[:, ::1] out, int64_t ticks, int64_t cores):
-    """Copy spikes (S, 3) to `out`; returns whether all are inside ticks, cores and axons, and ticks ascend."""
-    cdef int64_t k, n = spikes.shape[0]
-    cdef whole before = 0
-    cdef bint wrong = False
-    _need(spikes, (n, 3), "spikes")
-    _need(out, (n, 3), "out")
-    with nogil:
-        for k in range(n):
-            wrong |= (spikes[k, 0] < before) | (spikes[k, 1] < 0) | (spikes[k, 2] < 0)
-            wrong |= (spikes[k, 0] >= ticks) | (spikes[k, 1] >= cores) | (spikes[k, 2] >= TN_SIZE)
-            before = spikes[k, 0]
-            out[k, 0], out[k, 1], out[k, 2] = <int32_t> before, <int32_t> spikes[k, 1], <int32_t> spikes[k, 2]
-    return not wrong
+def count_spikes(const uint8_t[:, :, ::1] packed):
+    """Number of set bits of packed spikes (T, rows, 32)."""
+    if packed.shape[0] == 0 or packed.shape[1] == 0:
+        return 0
+    _need(packed, (packed.shape[0], packed.shape[1], TN_ROW), "packed")
+    return tn_bits_set(&packed[0, 0, 0], packed.shape[0] * packed.shape[1] * (TN_ROW // 8))
+
+
+def total_counts(const int64_t[:, ::1] counts):
+    """Sums of counts (T, 13) over ticks."""
+    cdef int64_t[TN_COUNTS] totals
+    _need(counts, (counts.shape[0], TN_COUNTS), "counts")
+    memset(totals, 0, sizeof(totals))
+    if counts.shape[0]:
+        tn_totals(&counts[0, 0], counts.shape[0], totals)
+    return [totals[k] for k in range(TN_COUNTS)]
+
+
+def narrow_inputs(const int64_t[:, ::1] inputs, int32_t[:, ::1] out):
+    """Copy 64-bit rows to `out`; returns whether all numbers are 0 or more and fit."""
+    _need(inputs, (inputs.shape[0], 3), "inputs")
+    _need(out, (inputs.shape[0], 3), "out")
+    return inputs.shape[0] == 0 or bool(tn_narrow(&inputs[0, 0], &out[0, 0], 3 * inputs.shape[0]))

@@ -30,6 +30,67 @@ TN_INLINE int tn_numbers(const uint64_t *bits, const uint64_t *and, uint8_t *lis
     return n;
 }
 
+/* Lanes 16 part .. + 15 of sixteen rows of three numbers: which hold the first and the second number. */
+static const __mmask16 tn_first[3] = {0x9249, 0x4924, 0x2492}, tn_second[3] = {0x2492, 0x9249, 0x4924};
+
+/* Rows (tick, core, number) of the set bits of 256; writes up to 15 rows more. Returns how many. */
+TN_INLINE int64_t tn_rows(const uint64_t *bits, int32_t tick, int32_t core, int32_t *out)
+{
+    static const TN_ALIGNED int32_t row[48] = {0,  0,  0,  1,  1,  1,  2,  2,  2,  3,  3,  3,  4,  4,  4,  5,
+                                               5,  5,  6,  6,  6,  7,  7,  7,  8,  8,  8,  9,  9,  9,  10, 10,
+                                               10, 11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15};
+    uint8_t list[TN_SIZE + 64];
+    const int n = tn_numbers(bits, 0, list);
+    for (int k = 0; k < n; k += 16) {
+        const __m512i numbers = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(list + k)));
+        for (int part = 0; part < 3; part++) {
+            const __m512i all = _mm512_permutexvar_epi32(_mm512_load_si512(row + 16 * part), numbers);
+            _mm512_storeu_si512(out + 3 * k + 16 * part,
+                                _mm512_mask_set1_epi32(_mm512_mask_set1_epi32(all, tn_first[part], tick),
+                                                       tn_second[part], core));
+        }
+    }
+    return n;
+}
+
+/* Sets the axons of the rows (tick, core, axon) at the beginning that are of this tick and core, and inside, as far as
+   they are found sixteen at a time; returns how many these are. */
+TN_INLINE int64_t tn_set_many(uint64_t *words, const int32_t *rows, int64_t n, int32_t tick, int32_t core)
+{
+    const __m512i axons_of_two = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 29, 26, 23, 20, 17, 14, 11, 8, 5, 2);
+    const __m512i axons_of_last = _mm512_set_epi32(15, 12, 9, 6, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m512i one = _mm512_set1_epi64(1);
+    __m512i set[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    int64_t k = 0;
+    uint64_t differs = 0;
+    for (; k + 16 <= n && !differs; k += differs ? __builtin_ctzll(differs) / 3 : 16) {
+        __m512i given[3];
+#pragma GCC unroll 3
+        for (int part = 0; part < 3; part++) {
+            given[part] = _mm512_loadu_si512(rows + 3 * k + 16 * part);
+            const __mmask16 other =
+                _mm512_mask_cmpneq_epi32_mask(tn_first[part], given[part], _mm512_set1_epi32(tick)) |
+                _mm512_mask_cmpneq_epi32_mask(tn_second[part], given[part], _mm512_set1_epi32(core)) |
+                _mm512_mask_cmpgt_epu32_mask((__mmask16)~(tn_first[part] | tn_second[part]), given[part],
+                                             _mm512_set1_epi32(TN_SIZE - 1));
+            differs |= (uint64_t)other << 16 * part;
+        }
+        const int many = differs ? __builtin_ctzll(differs) / 3 : 16;
+        __m512i axon = _mm512_permutex2var_epi32(given[0], axons_of_two, given[1]);
+        axon = _mm512_mask_permutexvar_epi32(axon, 0xfc00, axons_of_last, given[2]);
+        axon = _mm512_mask_mov_epi32(_mm512_set1_epi32(1 << 16), (__mmask16)((1u << many) - 1), axon);
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) { /* a shift by 64 or more, also a negative one, gives 0 */
+            const __m512i at = _mm512_sub_epi32(axon, _mm512_set1_epi32(64 * q));
+            const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(at));
+            const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(at, 1));
+            set[q] = _mm512_ternarylogic_epi64(set[q], _mm512_sllv_epi64(one, low), _mm512_sllv_epi64(one, high), 0xfe);
+        }
+    }
+    for (int q = 0; q < 4 && k; q++) words[q] |= (uint64_t)_mm512_reduce_or_epi64(set[q]);
+    return k;
+}
+
 /* Sums of few active axons, int16; returns the events. */
 static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const tn_plan *plan, tn_now *now)
 {
@@ -39,6 +100,7 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
     const int n = tn_numbers(now->active, 0, list);
     __m256i events = _mm256_setzero_si256();
     __m512i sum[8];
+#pragma GCC unroll 8 /* else they would be set in memory */
     for (int part = 0; part < 8; part++) sum[part] = _mm512_setzero_si512();
     for (int k = 0; k < n; k++) {
         const int axon = list[k], word = axon >> 6, bit = axon & 63;
@@ -58,28 +120,31 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
                                                   _mm512_loadu_si512(w + 32 * part));
         }
     }
+#pragma GCC unroll 8
     for (int part = 0; part < 8; part++) _mm512_store_si512(now->narrow + 32 * part, sum[part]);
     return events[0] + events[1] + events[2] + events[3];
 }
 
-/* counts[o] += how many of `left` rows (8 at most are looked at) hold neuron 64 o + lane. */
-TN_INLINE void tn_count_eight(const uint8_t *rows, const uint8_t *list, int left, const __m512i *order, __m512i *counts)
+/* counts[o] += how many of `left` rows (8 at most are looked at) hold neuron 64 o + lane, lanes as `order` says. */
+TN_INLINE void tn_count_eight(const uint8_t *rows, const uint8_t *list, int left, __m512i order, __m512i *counts)
 {
     const __m512i turn = _mm512_set1_epi64((long long)0x8040201008040201ull);
-    const __m512i keep = _mm512_set1_epi8((char)(left < 8 ? 0xff00 >> left : 0xff)); /* row k is bit 7 - k */
-    __m512i pair[4];
+    const __mmask64 there = (left < 8 ? (1u << left) - 1 : 0xffu) * 0x0101010101010101ull; /* rows, by byte */
+    __m512i pair[4], word[4];
 #pragma GCC unroll 4
     for (int k = 0; k < 4; k++)
         pair[k] = _mm512_inserti64x4(
             _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(rows + list[2 * k] * TN_ROW))),
             _mm256_loadu_si256((const __m256i *)(rows + list[2 * k + 1] * TN_ROW)), 1);
+    /* word[o]: eight bytes of each of the rows 0, 2, 1, 3, 4, 6, 5, 7 */
+    const __m512i a = _mm512_unpacklo_epi64(pair[0], pair[1]), b = _mm512_unpacklo_epi64(pair[2], pair[3]);
+    const __m512i c = _mm512_unpackhi_epi64(pair[0], pair[1]), d = _mm512_unpackhi_epi64(pair[2], pair[3]);
+    word[0] = _mm512_shuffle_i64x2(a, b, 0x88), word[1] = _mm512_shuffle_i64x2(c, d, 0x88);
+    word[2] = _mm512_shuffle_i64x2(a, b, 0xdd), word[3] = _mm512_shuffle_i64x2(c, d, 0xdd);
 #pragma GCC unroll 4
     for (int o = 0; o < 4; o++) {
-        const __m512i first = _mm512_permutex2var_epi8(pair[0], order[o], pair[1]);
-        const __m512i last = _mm512_permutex2var_epi8(pair[2], order[o], pair[3]);
-        const __m512i eight = _mm512_mask_blend_epi8(0xF0F0F0F0F0F0F0F0ull, first, last);
-        const __m512i turned = _mm512_gf2p8affine_epi64_epi8(turn, eight, 0);
-        counts[o] = _mm512_add_epi8(counts[o], _mm512_popcnt_epi8(_mm512_and_si512(turned, keep)));
+        const __m512i eight = _mm512_maskz_permutexvar_epi8(there, order, word[o]);
+        counts[o] = _mm512_add_epi8(counts[o], _mm512_popcnt_epi8(_mm512_gf2p8affine_epi64_epi8(turn, eight, 0)));
     }
 }
 
@@ -87,33 +152,50 @@ TN_INLINE void tn_count_eight(const uint8_t *rows, const uint8_t *list, int left
 static __attribute__((noinline)) int64_t tn_sum_many(const tn_chip *chip, const tn_plan *plan, tn_now *now)
 {
     const uint8_t *rows = chip->crossbar + now->core * TN_SIZE * TN_ROW;
-    const int16_t *weight = chip->weight + now->core * TN_TYPES * TN_SIZE;
+    const tn_pairs *pairs = chip->pairs + now->core;
     const __m512i zero = _mm512_setzero_si512();
-    __m512i order[4], sum[8], events = zero;
+    /* Byte 8 q + k: row k, neurons 8 group(q) .. + 7, such that pairs of bytes come out in order. */
+    const __m512i order = _mm512_add_epi64(_mm512_set1_epi64(0x3828302018081000ll),
+                                           _mm512_mullo_epi64(_mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0),
+                                                              _mm512_set1_epi64(0x0101010101010101ll)));
+    __m512i counts[TN_TYPES][4], events = zero;
     uint8_t list[TN_TYPES][TN_SIZE + 64];
     int n[TN_TYPES];
-    for (int g = 0; g < TN_TYPES; g++) n[g] = tn_numbers(now->active, plan->axons[g], list[g]);
-    for (int o = 0; o < 4; o++) /* byte 8 q + k of the result: row k, neurons 64 o + 8 q .. + 7 */
-        order[o] = _mm512_add_epi64(_mm512_set1_epi64((long long)(0x6040200060402000ull + o * 0x0808080808080808ull)),
-                                    _mm512_mullo_epi64(_mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0),
-                                                       _mm512_set1_epi64(0x0101010101010101ll)));
-    for (int part = 0; part < 8; part++) sum[part] = zero;
-    for (int g = 0; g < TN_TYPES; g++) {
-        const int16_t *w = weight + g * TN_SIZE;
-        __m512i counts[4] = {zero, zero, zero, zero};
-        for (int k = 0; k < n[g]; k += 8) tn_count_eight(rows, list[g] + k, n[g] - k, order, counts);
 #pragma GCC unroll 4
-        for (int o = 0; o < 4; o++) {
-            const __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(counts[o]));
-            const __m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(counts[o], 1));
-            events = _mm512_add_epi64(events, _mm512_sad_epu8(counts[o], zero));
-            sum[2 * o] = _mm512_add_epi16(sum[2 * o], _mm512_mullo_epi16(low, _mm512_loadu_si512(w + 64 * o)));
-            sum[2 * o + 1] =
-                _mm512_add_epi16(sum[2 * o + 1], _mm512_mullo_epi16(high, _mm512_loadu_si512(w + 64 * o + 32)));
+    for (int g = 0; g < TN_TYPES; g++) n[g] = tn_numbers(now->active, plan->axons[g], list[g]);
+#pragma GCC unroll 4
+    for (int g = 0; g < TN_TYPES; g++) {
+        counts[g][0] = counts[g][1] = counts[g][2] = counts[g][3] = zero;
+        for (int k = 0; k < n[g]; k += 8) tn_count_eight(rows, list[g] + k, n[g] - k, order, counts[g]);
+    }
+#pragma GCC unroll 4
+    for (int o = 0; o < 4; o++) {
+        const __m512i a = counts[0][o], b = counts[1][o], c = counts[2][o], d = counts[3][o];
+        const __m512i all = _mm512_add_epi8(_mm512_add_epi8(a, b), _mm512_add_epi8(c, d));
+        events = _mm512_add_epi64(events, _mm512_sad_epu8(all, zero));
+        for (int half = 0; half < 2; half++) {
+            const int64_t at = 64 * o + 32 * half;
+            const __m512i ab = half ? _mm512_unpackhi_epi8(a, b) : _mm512_unpacklo_epi8(a, b);
+            const __m512i cd = half ? _mm512_unpackhi_epi8(c, d) : _mm512_unpacklo_epi8(c, d);
+            _mm512_store_si512(now->narrow + at,
+                               _mm512_add_epi16(_mm512_maddubs_epi16(ab, _mm512_loadu_si512(pairs->weight[0] + at)),
+                                                _mm512_maddubs_epi16(cd, _mm512_loadu_si512(pairs->weight[1] + at))));
         }
     }
-    for (int part = 0; part < 8; part++) _mm512_store_si512(now->narrow + 32 * part, sum[part]);
     return _mm512_reduce_add_epi64(events);
+}
+
+/* Weights of a core in 8 bits, two types side by side; returns whether all fit. */
+static int tn_pair(const tn_chip *chip, int64_t core)
+{
+    const int16_t *weight = chip->weight + core * TN_TYPES * TN_SIZE;
+    for (int two = 0; two < 2; two++)
+        for (int j = 0; j < TN_SIZE; j++) {
+            const int16_t low = weight[2 * two * TN_SIZE + j], high = weight[(2 * two + 1) * TN_SIZE + j];
+            if (low < -128 || low > 127 || high < -128 || high > 127) return 0;
+            chip->pairs[core].weight[two][j] = (uint16_t)((low & 255) | (high & 255) << 8);
+        }
+    return 1;
 }
 
 /* Whether all sums were made, and the events of all synapses. */
@@ -121,22 +203,23 @@ TN_INLINE int tn_sum(const tn_chip *chip, const tn_plan *plan, tn_now *now, int6
 {
     if (plan->has_stochastic_synapse || now->n_active * plan->most_weight > INT16_MAX || now->n_active == TN_SIZE)
         return 0;
-    *events = now->n_active <= TN_FEW ? tn_sum_few(chip, plan, now) : tn_sum_many(chip, plan, now);
+    const int many = now->n_active > TN_FEW && chip->pairs && plan->paired;
+    *events = many ? tn_sum_many(chip, plan, now) : tn_sum_few(chip, plan, now);
     now->is_wide = 0;
     return 1;
 }
 
 /* ---------------------------------------------------------------- plain neurons */
 
-/* V after the tick, of neurons at w; `fired` is written. */
-TN_INLINE __m512i tn_after(__m512i w, __m512i alpha, __m512i beta, __m512i reset, int mode, __mmask16 *fired)
+/* V after the tick, of neurons at w; lanes of `calm` do not fire. */
+TN_INLINE __m512i tn_after(__m512i w, __m512i alpha, __m512i beta, __m512i reset, int mode, __mmask16 *calm)
 {
     const __m512i high = _mm512_sub_epi32(w, alpha), low = _mm512_add_epi32(w, beta);
-    const __mmask16 over = (__mmask16)~_mm512_movepi32_mask(high), under = _mm512_movepi32_mask(low);
+    const __mmask16 under = _mm512_movepi32_mask(low);
     __m512i after = w;
-    *fired = over;
-    if ((mode & 3) == 0) after = _mm512_mask_mov_epi32(after, over, reset);
-    if ((mode & 3) == 1) after = _mm512_mask_mov_epi32(after, over, high);
+    *calm = _mm512_movepi32_mask(high);
+    if ((mode & 3) == 0) after = _mm512_mask_mov_epi32(reset, *calm, w);
+    if ((mode & 3) == 1) after = _mm512_mask_mov_epi32(high, *calm, w);
     if (mode & 4) return _mm512_mask_sub_epi32(after, under, w, low); /* -beta */
     if ((mode & 3) == 0) return _mm512_mask_sub_epi32(after, under, _mm512_setzero_si512(), reset);
     if ((mode & 3) == 1) return _mm512_mask_mov_epi32(after, under, low);
@@ -150,29 +233,37 @@ TN_INLINE void tn_plain_as(const tn_chip *chip, const tn_plan *plan, tn_now *now
     const int16_t *leak = chip->leak + base;
     int32_t *potential = chip->potential + base;
     __m512i a = _mm512_set1_epi32(plan->one_threshold), b = _mm512_set1_epi32(plan->one_negative);
-    __m512i l = _mm512_set1_epi32(plan->one_leak), r = _mm512_set1_epi32(plan->one_reset);
-    unsigned unsettled = 0;
+    __m512i l = _mm512_set1_epi16((int16_t)plan->one_leak), r = _mm512_set1_epi32(plan->one_reset);
+    unsigned settled = 0xffff;
     for (int word = 0; word < 4; word++) {
-        uint64_t bits = 0;
-        for (int i = 64 * word; i < 64 * word + 64; i += 16) {
-            if (!same) {
-                a = _mm512_loadu_si512(alpha + i), b = _mm512_loadu_si512(beta + i);
-                l = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(leak + i)));
-                if ((mode & 3) == 0) r = _mm512_loadu_si512(reset + i);
+        uint64_t calm = 0;
+#pragma GCC unroll 2
+        for (int two = 0; two < 2; two++) {
+            const int at = 64 * word + 32 * two;
+            if (!same) l = _mm512_loadu_si512(leak + at);
+            const __m512i change = _mm512_add_epi16(_mm512_load_si512(now->narrow + at), l);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                const int i = at + 16 * half;
+                if (!same) {
+                    a = _mm512_loadu_si512(alpha + i), b = _mm512_loadu_si512(beta + i);
+                    if ((mode & 3) == 0) r = _mm512_loadu_si512(reset + i);
+                }
+                const __m256i some = half ? _mm512_extracti64x4_epi64(change, 1) : _mm512_castsi512_si256(change);
+                const __m512i w = _mm512_add_epi32(_mm512_loadu_si512(potential + i), _mm512_cvtepi16_epi32(some));
+                __mmask16 mask;
+                const __m512i after = tn_after(w, a, b, r, mode, &mask);
+                _mm512_storeu_si512(potential + i, after);
+                calm |= (uint64_t)mask << (i & 63);
+                if (settles)
+                    settled &= (unsigned)_mm512_movepi32_mask(_mm512_sub_epi32(after, a)) &
+                               ~(unsigned)_mm512_movepi32_mask(_mm512_add_epi32(after, b));
             }
-            __m512i sum = _mm512_cvtepi16_epi32(_mm256_load_si256((const __m256i *)(now->narrow + i)));
-            __m512i w = _mm512_add_epi32(_mm512_add_epi32(_mm512_loadu_si512(potential + i), l), sum);
-            __mmask16 fired;
-            const __m512i after = tn_after(w, a, b, r, mode, &fired);
-            _mm512_storeu_si512(potential + i, after);
-            bits |= (uint64_t)fired << (i & 63);
-            if (settles)
-                unsettled |= (unsigned)(__mmask16)~_mm512_movepi32_mask(_mm512_sub_epi32(after, a)) |
-                             _mm512_movepi32_mask(_mm512_add_epi32(after, b));
         }
-        memcpy(now->fired + 8 * word, &bits, 8);
+        calm = ~calm;
+        memcpy(now->fired + 8 * word, &calm, 8);
     }
-    now->busy = !settles || unsettled;
+    now->busy = !settles || settled != 0xffff;
 }
 
 TN_INLINE void tn_plain_mode(const tn_chip *chip, const tn_plan *plan, tn_now *now, int same, int settles)
@@ -191,7 +282,7 @@ TN_INLINE void tn_plain_mode(const tn_chip *chip, const tn_plan *plan, tn_now *n
 static __attribute__((noinline)) int tn_plain(const tn_chip *chip, tn_plan *plan, tn_now *now)
 {
     const int64_t change = (int64_t)now->n_active * plan->most_weight + plan->most_leak;
-    if (!plan->plain || now->is_wide || change > plan->room) return 0;
+    if (!plan->plain || now->is_wide || change > plan->room || change > INT16_MAX) return 0;
     plan->room -= (int32_t)change;
     if (plan->room > plan->most_room) plan->room = plan->most_room;
     now->saturations = 0;

@@ -4,8 +4,6 @@
 
 #include "_truenorth_types.h"
 
-#define TN_ALIGNED __attribute__((aligned(64)))
-
 /* One core in one tick. */
 typedef struct {
     TN_ALIGNED int16_t narrow[TN_SIZE]; /* synaptic sums, if they fit */

@@ -25,6 +25,7 @@
 #endif
 #define TN_S (TN_BYTES / 2) /* int16 lanes */
 #define TN_I (TN_BYTES / 4) /* int32 lanes */
+#define TN_ALIGNED __attribute__((aligned(64)))
 #define TN_INLINE static inline __attribute__((always_inline))
 
 typedef int16_t tn_s __attribute__((vector_size(TN_BYTES), may_alias, aligned(2)));
@@ -34,28 +35,45 @@ typedef int32_t tn_i __attribute__((vector_size(TN_BYTES), may_alias, aligned(4)
 typedef uint32_t tn_u __attribute__((vector_size(TN_BYTES), may_alias, aligned(4)));
 typedef uint64_t tn_bits __attribute__((vector_size(TN_BYTES), may_alias, aligned(1)));
 
+/* Copies 256 bits word by word: what was written so a moment ago is not there yet for a load of a whole vector. */
+TN_INLINE void tn_copy(void *to, const void *from)
+{
+    for (int word = 0; word < 4; word++) {
+        uint64_t bits;
+        memcpy(&bits, (const uint8_t *)from + 8 * word, 8);
+        __asm__("" : "+r"(bits)); /* keeps the compiler from making one vector of them */
+        memcpy((uint8_t *)to + 8 * word, &bits, 8);
+    }
+}
+
 enum { TN_SIZE = 256, TN_ROW = 32, TN_SLOTS = 16, TN_TYPES = 4, TN_PLANES = 9, TN_MESH = 64, TN_HALF = 1 << 19 };
 enum {
     TN_INPUT_SPIKES, TN_SYNAPTIC_EVENTS, TN_NEURON_UPDATES, TN_ACTIVE_CORES, TN_SPIKES, TN_OUTPUT_SPIKES, TN_MERGES,
     TN_SATURATIONS, TN_EAST, TN_WEST, TN_NORTH, TN_SOUTH, TN_CROSSINGS, TN_COUNTS
 };
 
-/* What a core needs; what it does not need costs nothing. The masks are 0 where all neurons have the same value. */
+/* What a core needs; what it does not need costs nothing. Three cache lines are all that a plain core reads. */
 typedef struct {
-    uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
-    int16_t largest[TN_TYPES]; /* |weight| */
-    int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES];
-    uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
-    uint8_t always_busy, busy; /* busy: some neuron is unsettled */
-    uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
-    uint8_t same;  /* and all have the same weights, leak, thresholds and reset: these follow */
+    int32_t one_threshold, one_negative, one_leak, one_reset; /* of all neurons, where `same` */
     int16_t one_weight[TN_TYPES];
-    int32_t one_threshold, one_negative, one_leak, one_reset;
     int32_t most_weight, most_leak; /* largest absolute values */
     int32_t room, most_room; /* how far every |V| is from saturation, at least; most: after a reset */
-    uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
-    uint64_t leaving[4];      /* neurons whose spikes leave the chip, as bits */
+    uint8_t always_busy, busy; /* busy: some neuron is unsettled */
+    uint8_t plain; /* nothing is drawn, no leak is reversed, and all neurons have one reset mode */
+    uint8_t same;  /* and all have the same weights, leak, thresholds and reset */
+    uint8_t paired; /* its weights fit into tn_pairs */
+    uint8_t one_mode, has_reversal, has_stochastic_leak, has_stochastic_synapse, has_eta;
+    TN_ALIGNED uint64_t type_bits[2][4]; /* low and high bit of the type of each axon */
+    uint64_t leaving[4]; /* neurons whose spikes leave the chip, as bits */
+    uint64_t axons[TN_TYPES][4]; /* of each type, as bits */
+    int16_t largest[TN_TYPES]; /* |weight| */
+    int16_t threshold_mask, negative_mask, reset_mask, leak_mask, weight_mask[TN_TYPES]; /* 0: all have the same */
 } tn_plan;
+
+/* Weights of a core as bytes: types 0 and 1, and 2 and 3, of each neuron. */
+typedef struct {
+    uint16_t weight[2][TN_SIZE];
+} tn_pairs;
 
 typedef struct {
     int64_t cores;
@@ -70,6 +88,7 @@ typedef struct {
     uint32_t *registers;
     int64_t recorded_rows, probed_rows;
     tn_plan *plan;
+    tn_pairs *pairs; /* of each core, or NULL */
 } tn_chip;
 
 /* ---------------------------------------------------------------- random numbers */

@@ -1,10 +1,10 @@
 """Compiled kernels, the build chosen for this CPU.
 
-`kernels.binary`, `.crossbar`, `.events`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires` are extension
-modules, each built from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA and, of those that gain by
-it, `_v4` for AVX-512 as in Ice Lake and Zen 4. First use loads the best build for this CPU; NEUROEMU_ISA=base or v3 in
-the environment allows none beyond that. All builds give the same bits. The Python twins (`crossbar_reference` and so
-on) say what the kernels compute.
+`kernels.binary`, `.crossbar`, `.events`, `.floating`, `.graded`, `.integer`, `.memristors`, `.truenorth` and `.wires`
+are extension modules, each built from one source: `_base` for any CPU, and on x86-64 `_v3` for AVX2 + FMA and, of those
+that gain by it, `_v4` for AVX-512 as in Ice Lake and Zen 4. First use loads the best build for this CPU;
+NEUROEMU_ISA=base or v3 in the environment allows none beyond that. All builds give the same bits. The Python twins
+(`crossbar_reference` and so on) say what the kernels compute.
 """
 
 import functools
@@ -18,6 +18,7 @@ _PARTS = {
     "crossbar": "analog crossbars",
     "binary": "crossbars of binary cells",
     "events": "spiking cores",
+    "floating": "neurons in floating point",
     "graded": "graded spikes",
     "integer": "integer networks",
     "memristors": "dynamic memristors",

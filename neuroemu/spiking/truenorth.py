@@ -118,7 +118,6 @@ def run_truenorth(
     _checks.instance(program, TrueNorthProgram, who=who, name="program")
     ticks = _checks.integer(ticks, who=who, name="ticks", low=1)
     n = len(program.cores)
-    inputs = _inputs(spikes, ticks, n)
     if state is None:
         state = start_state(program, _checks.integer(seed, who=who, name="seed", low=0))
     elif state.potential.shape != (n, NEURONS):
@@ -130,15 +129,25 @@ def run_truenorth(
     probed = _cores(probe, n, "probe")
     packed = np.empty((ticks, len(kept), NEURONS // 8), np.uint8)
     potentials = np.empty((ticks, len(probed), NEURONS), np.int32)
-    counts = np.zeros((ticks, len(COUNT_NAMES)), np.int64)
-    after = {name: getattr(state, name).copy() for name in ("potential", "ring", "register")}
-    kernels.truenorth.run_chip(
-        inputs, ticks=ticks, first_tick=state.tick, **program.arrays, seed=_streams.stream_word(state.seed, "neuron"),
-        **after, recorded=_rows(kept, n), spikes_out=packed, probed=_rows(probed, n), probe_out=potentials,
-        counts=counts, threads=_checks.threads(threads, who=who),
-    )  # fmt: skip
+    threads = _checks.threads(threads, who=who)
+
+    def run(inputs):
+        counts = np.zeros((ticks, len(COUNT_NAMES)), np.int64)
+        after = {name: getattr(state, name).copy() for name in ("potential", "ring", "register")}
+        kernels.truenorth.run_chip(
+            inputs, ticks=ticks, first_tick=state.tick, **program.arrays, **after, recorded=_rows(kept, n),
+            seed=_streams.stream_word(state.seed, "neuron"), spikes_out=packed, probed=_rows(probed, n),
+            probe_out=potentials, counts=counts, threads=threads,
+        )  # fmt: skip
+        return counts, after
+
+    inputs = _ordered(spikes)
+    try:  # the kernel finds wrong inputs while it runs, which costs nothing
+        counts, after = run(_inputs(spikes, ticks, n) if inputs is None else inputs)
+    except ValueError:
+        counts, after = run(_inputs(spikes, ticks, n))
     found = _listed(packed, kept)
-    totals = dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))
+    totals = dict(zip(COUNT_NAMES, kernels.truenorth.total_counts(counts), strict=True))
     return TrueNorthRun(
         found,
         np.ones(len(found), bool) if leaving[kept].all() else leaving[found[:, 1], found[:, 2]],
@@ -164,15 +173,22 @@ def start_state(program: TrueNorthProgram, seed: int) -> TrueNorthState:
     return TrueNorthState(0, seed, potential, ring, np.maximum(register, np.uint32(1)))
 
 
-def _inputs(spikes, ticks, cores):
+def _ordered(spikes) -> np.ndarray | None:
+    """Spikes from outside as the kernel takes them, if they come in this form; it checks values and order."""
+    if not (isinstance(spikes, np.ndarray) and spikes.ndim == 2 and spikes.shape[1] == 3 and spikes.flags.c_contiguous):
+        return None
+    if spikes.dtype == np.int32:
+        return spikes
+    found = np.empty(spikes.shape, np.int32)
+    return found if spikes.dtype == np.int64 and kernels.truenorth.narrow_inputs(spikes, found) else None
+
+
+def _inputs(spikes, ticks, cores) -> np.ndarray:
+    """Spikes from outside, checked and in order of their ticks."""
     given = np.asarray(spikes)
     given = given.reshape(0, 3).astype(np.int32) if given.size == 0 else given
     if given.ndim != 2 or given.shape[1] != 3:
         raise InputError(f"run_truenorth: spikes has shape {given.shape}; give (S, 3): tick, core, axon")
-    if given.dtype in (np.int32, np.int64) and given.flags.c_contiguous:
-        found = np.empty(given.shape, np.int32)
-        if kernels.truenorth.take_inputs(given, found, ticks, cores):
-            return found
     columns = [np.ascontiguousarray(column) for column in given.T]
     for column, name, limit in zip(columns, ("ticks", "cores", "axons"), (ticks, cores, AXONS), strict=True):
         integers(column, "run_truenorth", f"{name} of spikes", column.shape, 0, limit - 1, np.int32)
@@ -197,7 +213,7 @@ def _rows(cores, n):
 
 def _listed(packed, cores):
     """Packed spikes as rows (tick, core, neuron)."""
-    found = np.empty((int(np.bitwise_count(packed).sum()) + 64, 3), np.int32)  # the kernel writes 64 at a time
+    found = np.empty((kernels.truenorth.count_spikes(packed) + 64, 3), np.int32)  # the kernel writes 64 at a time
     return found[: kernels.truenorth.list_spikes(packed, cores, found)]
 
 

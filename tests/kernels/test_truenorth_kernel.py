@@ -361,7 +361,7 @@ def test_arrays_that_would_leave_memory_are_refused(module, change, message):
 @pytest.mark.parametrize("module", MODULES, ids=BUILDS)
 @pytest.mark.parametrize("wrong", [(2, 0, 0), (0, 1, 0), (0, 0, 256), (-1, 0, 0)])
 def test_inputs_outside_are_refused(module, wrong):
-    with pytest.raises(ValueError, match="input 0"):
+    with pytest.raises(ValueError, match="an input"):
         run(module.run_chip, chip(), [wrong], ticks=2)
 
 
