@@ -261,6 +261,16 @@ def test_isaac_at_full_load_does_what_its_table_says():
     assert 2 * rate / 8 / 16 / chips.ISAAC.area.chip_mm2 / 1e9 == pytest.approx(478.95, rel=0.01)
 
 
+@pytest.mark.parametrize("preset, tops", [(chips.HERMES, 63.1), (chips.HERMES_4PHASE, 16.1)], ids=["1", "4"])
+def test_hermes_with_64_busy_cores_does_its_published_rate(preset, tops):
+    """One layer of 2048 x 2048 weights fills the chip; one product counts as two operations."""
+    net = quantize(
+        sequential([Dense(name="fc", weight=weights(2048, 2048))], input_shape=(2048,)), samples=weights(2, 2048)
+    )
+    found = preset.pipeline(net)
+    assert found.units == 64 and 2 * 2048**2 * found.throughput == pytest.approx(tops * 1e12)
+
+
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
