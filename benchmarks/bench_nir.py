@@ -8,7 +8,8 @@ in all rows but float32's. Figures are medians of CPU seconds of one thread. Bri
 network of `to_brian2`, compiled before the clock starts, in one long run with a reset between images.
 
 The bound is what a core adds when it only reads rows of float32 weights and adds them to sums in registers: a panel of
-64 columns that fits the second cache, rows at random. Each addition reads four bytes.
+64 columns that fits the second cache, rows at random. Each addition reads four bytes; what one core reads from its
+caches and from memory is printed beside it.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 
 import brian2 as b2
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from neuroemu import kernels
 from neuroemu.network import Dense, Network, record_spiking
@@ -98,6 +100,18 @@ def bound(wide: bool) -> float:
     return best
 
 
+def bandwidth(size: int) -> float:
+    """Bytes a second that one core reads, by BLAS's dot product of two arrays of together `size` bytes; the best."""
+    a, b = np.ones((2, size // 8), np.float32)
+    repeats, best = max(1, (1 << 26) // size), 0.0
+    for _ in range(20):
+        start = time.thread_time()
+        for _ in range(repeats):
+            a @ b
+        best = max(best, repeats * size / (time.thread_time() - start))
+    return best
+
+
 def compare(sizes, arguments):
     network, x = make(sizes, arguments.images)
     steps = arguments.images * STEPS
@@ -112,7 +126,7 @@ def compare(sizes, arguments):
         seconds, run = time_engine(network, x, 3 * arguments.repeats, precision=precision, threads=1)
         if precision == "float64" and (run.outputs != plain.outputs).any():
             raise SystemExit("the engines differ")
-        rows.append((f"compiled engine, {kernels.isa()}, {precision}", seconds, run))
+        rows.append((f"compiled engine, {kernels.builds('floating')[-1]}, {precision}", seconds, run))
     additions = sum(run.additions.values())
     activity = ", ".join(f"{kept[name].mean():.1%}" for name in names)
     print(f"\n{'-'.join(map(str, sizes))}, {arguments.images} images, {additions / steps / 1e3:.1f} k additions a step")
@@ -136,6 +150,9 @@ def main():
     b2.prefs.codegen.target = "cython"
     for wide, name in ((True, "float64"), (False, "float32")):
         print(f"bound, {name}: {bound(wide) / 1e9:.1f} G additions/s, {4 * bound(wide) / 1e9:.0f} GB/s of weights")
+    with threadpool_limits(1):
+        for name, size in (("second cache", 1 << 19), ("third cache", 1 << 23), ("memory", 1 << 28)):
+            print(f"read from the {name}: {bandwidth(size) / 1e9:.0f} GB/s")
     for sizes in THRESHOLDS:
         compare(sizes, arguments)
 

@@ -62,7 +62,7 @@ class Execution:
 def uploads(network: Network) -> Counts:
     """Events of loading a network into memories: "weight_upload_byte" by layer, each weight and bias once.
 
-    Copies, padding, axon tables and instructions of a chip are not counted.
+    Padding, axon tables and instructions of a chip are not counted.
     """
     pairs = []
     for layer in network.weighted:

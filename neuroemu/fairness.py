@@ -195,6 +195,8 @@ def _zeros(results) -> Iterator[Unfair]:
 
 
 def _writing(results) -> Iterator[Unfair]:
+    measured = [r for r in results if any(line.cost.part == "host" for line in r.energy.lines)]
+    results = [r for r in results if r not in measured]  # a machine of the user's, where nothing is counted
     chosen = [r for r in results if r.energy.writing is None]
     if chosen and len(chosen) < len(results):
         yield Unfair("writing left out", _names(chosen), "by choice (writing=None); the others carry their share")

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "_events_list.h"
-#define FL_LINES 128 /* lines whose lists of inputs are kept while a panel of weights is in the cache */
+#define FL_LINES 512 /* lines whose lists of inputs are kept while a panel of weights is in the cache */
 
 #define FL_BYTES 32 /* of a vector; narrower machines take it in two halves, wider ones were not measured faster */
 

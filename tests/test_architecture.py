@@ -27,7 +27,8 @@ ALLOWED = {
     "_sites": {"_counts"},
     "_prices": BASE | {"_counts"},
     "writing": BASE,
-    "energy": BASE | {"_counts", "_prices", "writing"},
+    "_ledger": {"_counts", "_prices", "energy"},
+    "energy": BASE | {"_counts", "_prices", "_ledger", "writing"},
     "network": BASE,
     "transform": BASE | {"network"},
     "devices": BASE,
@@ -118,6 +119,7 @@ def test_joules_appear_only_where_prices_are():
     for path in MODULES:
         if room(path) not in (
             "energy",
+            "_ledger",
             "_prices",
             "chips",
             "result",

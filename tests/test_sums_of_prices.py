@@ -138,3 +138,14 @@ def test_no_break_even_with_an_unknown_energy_or_another_boundary(three):
     assert on_board.boundary == "board" and on_board.energy.static == tpu.energy.static
     with pytest.raises(InputError, match="of a board"):
         break_even(loihi, on_board)
+
+
+def test_what_has_no_price_is_told_and_not_taken_for_nothing():
+    table = CostTable(costs=(cost("seen"),))
+    counts = Counts({("fc", "seen"): 2, ("fc", "dark"): 5})
+    told = price(counts, table, seconds=0, inferences=1, allow_missing=True)
+    assert told.total == 2 and "no price: fc dark, 5 events" in told.report() and "fc dark" in told.table()
+    unknown = price(counts, replace(table, unpriced="none is public"), seconds=0, inferences=1)
+    for parts in (unknown.by_part(), unknown.by_layer(), unknown.by_boundary(), unknown.by_evidence()):
+        assert parts and all(np.isnan(joules) for joules in parts.values())
+    assert np.isnan(unknown.total) and "none is public" in unknown.report()

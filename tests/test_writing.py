@@ -134,6 +134,12 @@ def test_bad_settings_are_refused(field):
     assert replace(chip(), writing=None).writing is None
 
 
+def test_each_copy_of_a_network_on_a_chip_is_loaded():
+    net, images = datasets.mnist_truenorth_network(), datasets.mnist_test(1)[0]
+    one, three = (run(net, replace(chips.TRUENORTH, copies=n), images).energy.writes for n in (1, 3))
+    assert three == 3 * one and one.total("weight_upload_byte") > 0
+
+
 # --- refresh against drift, and loading of other chips -------------------------------------------------------------
 
 

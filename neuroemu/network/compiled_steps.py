@@ -20,7 +20,7 @@ from .neuron_steps import Method, coefficients
 from .numpy_steps import MOVERS, potential, stateless
 from .synapses import Synapses, panels, sums, synapses
 
-BLOCK_BYTES = 1 << 20  # of the float32 sums of the widest layer that are held at a time: about a core's second cache
+BLOCK_BYTES = 1 << 22  # of the float32 sums of the widest layer that are held at a time; measured, see bench_nir.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +163,8 @@ class _Block:
                 tensors[name] = self._sums(stage, reads[0])
             elif stage.neurons is not None:
                 tensors[name] = self._steps(stage, reads[0], outputs)
+                if len(self.network.readers(stage.layer.inputs[0])) == 1:
+                    del tensors[stage.layer.inputs[0]], reads  # the largest there are
             else:
                 tensors[name] = self._by_numpy(stage, reads)
             if name in outputs and stage.neurons is None:

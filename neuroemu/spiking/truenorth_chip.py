@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import _checks, _streams
 from .._sites import utilisation
-from ..chip import Chip, Execution, Progress, Site, silent
+from ..chip import Chip, Execution, Progress, Site, silent, uploads
 from ..energy import Counts
 from ..errors import PlacementError
 from ..kernels.truenorth_reference import COUNT_NAMES
@@ -107,6 +107,8 @@ class TrueNorthChip(Chip):
                 "spikes an input": totals["spikes"] / (runs * len(x)),
             },
             warnings=warnings_of(totals),
+            writes=self.copies * uploads(network),
+            writing=self.writing,
             notes=(self._note(len(sites)),),
         )  # fmt: skip
 
