@@ -95,6 +95,7 @@ def test_loihi_shares_come_from_its_counts(results):
 
 def test_processor_does_its_operations_at_a_share_of_its_peak(results):
     found = results["A100"]
+    assert found.n_units == found.usage.units == 1
     done = found.counts.total("op_int8") / found.n_images
     assert found.usage.work == pytest.approx(done * found.throughput / 624e12)
     assert found.usage.busy is None

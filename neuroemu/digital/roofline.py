@@ -164,7 +164,7 @@ class Roofline(Chip):
         done = sum(n * ops for size, n in plan.items() for ops, _ in self._kernels(network, size).values())
         peak = self.peak_ops[self._operand_bits(network)]
         cells = float(np.mean([site.utilisation for site in sites])) if sites else 0.0
-        return Usage(units=len(sites), cells=cells, work=done / (peak * spent))
+        return Usage(units=len({site.unit for site in sites}), cells=cells, work=done / (peak * spent))
 
     def latency(self, network: Network, batch: int, utilisation: float) -> float:
         """Seconds of one batch, host transfer included."""
