@@ -211,6 +211,7 @@ static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t s
 {
     const int64_t n = layer->n, slot_stride = n + EV_PAD, bias_mask = ev_varies(image->bias, n);
     ev_tally total = {0, 0, 0, 0, 0};
+    int64_t came = 0, done = 0; /* here, as the counts of other images, of other threads, may share a cache line */
     for (int64_t t = 0, head = 0; t < steps; t++, head = head + 1 < layer->depth ? head + 1 : 0) {
         int32_t *q = ring + head * slot_stride;
         int64_t n_events = ev_list(image->spikes_in + t * layer->n_in, layer->n_in, events);
@@ -232,10 +233,12 @@ static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t s
                         image->probe_u ? image->probe_u + t * n : NULL,
                         image->probe_v ? image->probe_v + t * n : NULL, image->spikes_out + t * n};
         ev_update(layer, &step, &total);
-        image->counts[EV_INPUT_SPIKES] += n_events;
+        came += n_events;
         if (layer->path != EV_DENSE) operations = ev_operations(layer, events, n_events);
-        image->counts[EV_SYNAPTIC_OPS] += operations;
+        done += operations;
     }
+    image->counts[EV_INPUT_SPIKES] += came;
+    image->counts[EV_SYNAPTIC_OPS] += done;
     image->counts[EV_OUTPUT_SPIKES] += total.spikes;
     image->counts[EV_ACTIVE_UPDATES] += total.active;
     image->counts[EV_INACTIVE_UPDATES] += n * steps - total.active;
