@@ -21,7 +21,7 @@ from neuroemu import kernels
 from neuroemu.spiking import NeuronParameters, TrueNorthCoreProgram, TrueNorthProgram, run_truenorth
 
 SIZE = 256
-CORE_TICKS, TURNS = 5000, 9
+CORE_TICKS, TURNS = 20_000, 9
 
 
 def one_core(rng):
@@ -76,7 +76,7 @@ def compare_core():
     ours, theirs, products = (np.array(x) / CORE_TICKS * 1e6 for x in (ours, theirs, products))
     events_a_tick = run.counts["synaptic_events"] / CORE_TICKS
     print(f"one core, {events_a_tick:.0f} synaptic events and {len(run.spikes) / CORE_TICKS:.1f} spikes a tick:")
-    print(f"  TrueNorth kernel ({kernels.isa()}) {np.median(ours):.2f} us a tick, run_truenorth and its lists included")
+    print(f"  TrueNorth kernel ({kernels.isa('truenorth')}) {np.median(ours):.2f} us a tick, run_truenorth and its lists included")
     print(f"  numpy core {np.median(theirs):.2f} us, {np.median(theirs / ours):.0f} times")
     print(f"  its matrix-vector product alone {np.median(products):.2f} us, {np.median(products / ours):.0f} times")
 

@@ -297,9 +297,11 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
         plan.busy |= v >= alpha[j] || v < -beta[j] || (leak[j] && v);
     }
     plan.busy |= plan.always_busy;
-    plan.plain = plan.one_mode && !(plan.has_reversal | plan.has_stochastic_leak | plan.has_stochastic_synapse | plan.has_eta);
+    plan.plain = plan.one_mode && !(plan.has_reversal | plan.has_eta);
+    plan.plain &= !(plan.has_stochastic_leak | plan.has_stochastic_synapse);
     plan.same = plan.plain && !(plan.threshold_mask | plan.negative_mask | plan.leak_mask | plan.reset_mask);
-    plan.one_threshold = alpha[0], plan.one_negative = beta[0], plan.one_leak = leak[0], plan.one_reset = chip->reset[base];
+    plan.one_threshold = alpha[0], plan.one_negative = beta[0];
+    plan.one_leak = leak[0], plan.one_reset = chip->reset[base];
     int32_t most_reset = 0;
     for (int j = 0; j < TN_SIZE; j++) {
         const int type = chip->axon_type[base + j], size = leak[j] < 0 ? -leak[j] : leak[j];

@@ -112,7 +112,8 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
             const __m512i one = _mm512_set1_epi16(plan->one_weight[type]);
 #pragma GCC unroll 8
             for (int part = 0; part < 8; part++)
-                sum[part] = _mm512_mask_add_epi16(sum[part], _load_mask32((__mmask32 *)(row + 4 * part)), sum[part], one);
+                sum[part] =
+                    _mm512_mask_add_epi16(sum[part], _load_mask32((__mmask32 *)(row + 4 * part)), sum[part], one);
         } else {
 #pragma GCC unroll 8
             for (int part = 0; part < 8; part++)

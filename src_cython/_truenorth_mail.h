@@ -92,7 +92,7 @@ TN_INLINE void tn_send(const tn_chip *chip, const tn_plan *plan, tn_mail *mail, 
     for (int k = 0; k < n; k += 16)
         _mm512_storeu_si512(to + k, _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(list + k))),
                                                      _mm512_set1_epi32((int)(now->core * TN_SIZE))));
-    for (int k = 0; k < TN_ASKED; k++) __builtin_prefetch(chip->route + to[k]);
+    for (int k = 0; k < n; k++) __builtin_prefetch(chip->route + to[k]);
     for (mail->n_spikes += n; mail->n_spikes >= TN_WAITING; mail->n_spikes -= TN_BATCH) {
         tn_route(chip, mail, mail->spikes, TN_BATCH, now->tick, counts);
         memmove(mail->spikes, mail->spikes + TN_BATCH, (size_t)(mail->n_spikes - TN_BATCH) * sizeof *mail->spikes);

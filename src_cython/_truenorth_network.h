@@ -4,8 +4,8 @@
 
 #include "_truenorth_512.h"
 
-#define TN_AHEAD 4 /* cores between asking for memory and using it */
-#define TN_ASKED 8 /* rows of a core, in the narrow builds of each 64 */
+#define TN_AHEAD (2 - TN_512) /* cores between asking for memory and using it: the faster of 1, 2, 4 and 8 */
+#define TN_ASKED 8 /* rows that are asked for, of each 64 */
 
 TN_INLINE uint8_t *tn_slot(const tn_chip *chip, int64_t tick, int64_t core)
 {
@@ -75,7 +75,7 @@ static __attribute__((noinline)) int64_t tn_inputs(const tn_chip *chip, const in
     return k;
 }
 
-/* Asks for the rows, weights and potentials of a core that has something to do. */
+/* Asks for the rows and weights of a core with something to do; potentials follow each other and come by themselves. */
 TN_INLINE void tn_ask(const tn_chip *chip, int64_t core, int64_t tick)
 {
     const uint8_t *rows = chip->crossbar + core * TN_SIZE * TN_ROW, *slot = tn_slot(chip, tick, core);
@@ -85,14 +85,13 @@ TN_INLINE void tn_ask(const tn_chip *chip, int64_t core, int64_t tick)
     if (!(bits[0] | bits[1] | bits[2] | bits[3] | plan->busy)) return;
 #if TN_512
     uint8_t list[TN_SIZE + 64];
-    tn_numbers(bits, 0, list);
-    for (int k = 0; k < TN_ASKED; k++) __builtin_prefetch(rows + list[k] * TN_ROW); /* row 0 where there are fewer */
+    const int n = tn_numbers(bits, 0, list), most = n < 4 * TN_ASKED ? n : 4 * TN_ASKED;
+    for (int k = 0; k < most; k++) __builtin_prefetch(rows + list[k] * TN_ROW);
 #else
     for (int word = 0; word < 4; word++)
         for (int most = TN_ASKED; bits[word] && most; bits[word] &= bits[word] - 1, most--)
             __builtin_prefetch(rows + (64 * word + __builtin_ctzll(bits[word])) * TN_ROW);
 #endif
-    for (int k = 0; k < TN_SIZE; k += 16) __builtin_prefetch(chip->potential + core * TN_SIZE + k, 1);
     for (int g = 0; g < TN_TYPES && !plan->same; g++)
         for (int k = 0; k < TN_SIZE && plan->weight_mask[g]; k += 32)
             __builtin_prefetch(chip->weight + (core * TN_TYPES + g) * TN_SIZE + k);
