@@ -60,7 +60,7 @@ def included(path, known=()):
 
 
 class BuildKernels(build_ext):
-    """build_ext that adds OpenMP where a compiled probe runs, and leaves out the builds that the compiler does not know.
+    """build_ext that adds OpenMP where a compiled probe runs, and leaves out a build that the compiler does not know.
 
     Without OpenMP the kernels run on one thread; without `_v4` the package takes `_v3`.
     """

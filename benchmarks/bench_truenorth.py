@@ -76,7 +76,8 @@ def compare_core():
     ours, theirs, products = (np.array(x) / CORE_TICKS * 1e6 for x in (ours, theirs, products))
     events_a_tick = run.counts["synaptic_events"] / CORE_TICKS
     print(f"one core, {events_a_tick:.0f} synaptic events and {len(run.spikes) / CORE_TICKS:.1f} spikes a tick:")
-    print(f"  TrueNorth kernel ({kernels.isa('truenorth')}) {np.median(ours):.2f} us a tick, run_truenorth and its lists included")
+    ours_text = f"{np.median(ours):.2f} us a tick, run_truenorth and its lists included"
+    print(f"  TrueNorth kernel ({kernels.isa('truenorth')}) {ours_text}")
     print(f"  numpy core {np.median(theirs):.2f} us, {np.median(theirs / ours):.0f} times")
     print(f"  its matrix-vector product alone {np.median(products):.2f} us, {np.median(products / ours):.0f} times")
 

@@ -64,6 +64,8 @@ cdef extern from "_truenorth.h" nogil:
         uint8_t *spikes_out
         uint32_t *registers
         int64_t recorded_rows, probed_rows
+        const int32_t *group
+        int64_t *by_group
         tn_plan *plan
         tn_pairs *pairs
     ctypedef struct tn_work:
@@ -117,7 +119,8 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
              const int16_t[:, ::1] position, uint64_t seed, const uint32_t[::1] core_seed, bint lfsr=False,
              int32_t[:, ::1] potential, uint8_t[:, :, ::1] ring, uint32_t[::1] register,
              const int32_t[::1] recorded, uint8_t[:, :, ::1] spikes_out, const int32_t[::1] probed,
-             int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, int threads=1):
+             int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, const int32_t[::1] group=None,
+             int64_t[:, ::1] group_counts=None, int threads=1):
     """Run the chip; see `neuroemu.kernels.truenorth_reference.run_chip` for the arguments.
 
     Inputs out of order or outside raise ValueError when the run has come to its end; what it wrote is then of no use.
@@ -143,6 +146,14 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     _need(probe_out, (ticks, probe_out.shape[1], TN_SIZE), "probe_out")
     _need(counts, (ticks, TN_COUNTS), "counts")
     _check(cores, axon_type, route, threshold_bits, recorded, probed, spikes_out.shape[1], probe_out.shape[1])
+    chip.group, chip.by_group = NULL, NULL
+    if group is not None and cores:
+        _need(group, (cores,), "group")
+        _need(group_counts, (group_counts.shape[0], TN_COUNTS), "group_counts")
+        for c in range(cores):
+            if not 0 <= group[c] < group_counts.shape[0]:
+                raise ValueError("truenorth kernel: group outside the rows of group_counts")
+        chip.group, chip.by_group = &group[0], &group_counts[0, 0]
     if cores == 0 or ticks == 0:
         return
     if cores < 8 * BLOCK:

@@ -59,18 +59,20 @@ TN_INLINE int64_t tn_set_alike(uint8_t *slot, const int32_t *rows, int64_t n, in
 static __attribute__((noinline)) int64_t tn_inputs(const tn_chip *chip, const int32_t *rows, int64_t n, int32_t t,
                                                    int64_t tick, int64_t *counts)
 {
-    int64_t k = 0, set = 0;
+    int64_t k = 0, merges = 0;
     while (k < n && rows[3 * k] == t) {
         const int32_t core = rows[3 * k + 1];
         if ((uint32_t)core >= (uint64_t)chip->cores) return -1;
         uint8_t *slot = tn_slot(chip, tick, core);
-        set -= tn_bits_set(slot, 4);
-        const int64_t found = tn_set_alike(slot, rows + 3 * k, n - k, t, core);
-        set += tn_bits_set(slot, 4);
+        const int64_t before = tn_bits_set(slot, 4), found = tn_set_alike(slot, rows + 3 * k, n - k, t, core);
+        const int64_t met = before + found - tn_bits_set(slot, 4);
         if (!found) return -1;
-        k += found;
+        k += found, merges += met;
+        if (!chip->group) continue;
+        chip->by_group[chip->group[core] * TN_COUNTS + TN_INPUT_SPIKES] += found;
+        chip->by_group[chip->group[core] * TN_COUNTS + TN_MERGES] += met;
     }
-    counts[TN_MERGES] += k - set;
+    counts[TN_MERGES] += merges;
     counts[TN_INPUT_SPIKES] += k;
     return k;
 }

@@ -28,7 +28,7 @@ _PARTS = {
 
 @functools.cache
 def isa(part: str = "crossbar") -> str:
-    """Instruction set of the kernel in use: "v4" (AVX-512, `.truenorth` only), "v3" (AVX2 + FMA) or "base" (any CPU)."""
+    """Instruction set of a kernel in use: "v4" (AVX-512, only "truenorth"), "v3" (AVX2 + FMA) or "base" (any CPU)."""
     wish = os.environ.get("NEUROEMU_ISA", "")
     if wish not in ("", "base", "v3"):
         raise InputError(f"NEUROEMU_ISA is {wish!r}; use base or v3, or leave it unset for the best this CPU runs")
