@@ -1,12 +1,13 @@
 """Build of the compiled kernels; all metadata is in pyproject.toml.
 
-Each kernel is compiled twice from one source: for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`).
-One that has code of its own for AVX-512 is compiled a third time (`_NAME_v4`), if the compiler can. The package picks
-one at import, so a wheel runs on every machine of its architecture.
+Each kernel is compiled from one source for any CPU (`_NAME_base`) and, on x86-64, for AVX2 + FMA (`_NAME_v3`) and,
+where there is a `_NAME_v4.pyx` and the compiler can, for AVX-512 (`_NAME_v4`). The package picks one at import, so a
+wheel runs on every machine of its architecture.
 
 Environment: NEUROEMU_OPENMP=0|1|auto (default auto), NEUROEMU_ANNOTATE=1 writes Cython's HTML.
 """
 
+import itertools
 import os
 import platform
 import re
@@ -19,11 +20,10 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ("binary", "crossbar", "events", "graded", "integer", "memristors", "truenorth", "wires")
-WITH_V4 = ("truenorth",)
+KERNELS = ("binary", "crossbar", "events", "floating", "graded", "integer", "memristors", "truenorth", "wires")
 # -O3 is explicit and contraction is off: the random numbers must have the same bits on every instruction path.
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-BUILD_FLAGS = {
+BUILDS = {
     "base": [],
     "v3": ["-march=x86-64-v3"],
     # x86-64-v4 and what Ice Lake and Zen 4 have beside it
@@ -36,16 +36,15 @@ PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() > 0 ? 0
 
 def extensions():
     found = []
-    for kernel in KERNELS:
-        builds = ["base"]
-        if IS_X86:
-            builds += ["v3", "v4"] if kernel in WITH_V4 else ["v3"]
-        for build in builds:
-            path, flags = f"src_cython/_{kernel}_{build}.pyx", FLAGS + BUILD_FLAGS[build]
-            name = "neuroemu.kernels." + Path(path).stem
-            found.append(
-                Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
-            )
+    for kernel, build in itertools.product(KERNELS, BUILDS):
+        path = f"src_cython/_{kernel}_{build}.pyx"
+        if not Path(path).exists() or (build != "base" and not IS_X86):
+            continue
+        name = "neuroemu.kernels." + Path(path).stem
+        flags = FLAGS + BUILDS[build]
+        found.append(
+            Extension(name, [path], extra_compile_args=flags, include_dirs=["src_cython"], depends=included(path))
+        )
     return found
 
 
@@ -60,7 +59,7 @@ def included(path, known=()):
 
 
 class BuildKernels(build_ext):
-    """build_ext that adds OpenMP where a compiled probe runs, and leaves out a build that the compiler does not know.
+    """build_ext that adds OpenMP where a compiled probe runs, and leaves out builds that the compiler does not know.
 
     Without OpenMP the kernels run on one thread; without `_v4` the package takes `_v3`.
     """
@@ -78,7 +77,7 @@ class BuildKernels(build_ext):
                 for extension in self.extensions:
                     extension.extra_compile_args.append("-fopenmp")
                     extension.extra_link_args.append("-fopenmp")
-        if not self._compiles(BUILD_FLAGS["v4"]):
+        if not self._compiles(BUILDS["v4"]):
             self.extensions = [extension for extension in self.extensions if not extension.name.endswith("_v4")]
         super().build_extensions()
 

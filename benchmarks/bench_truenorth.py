@@ -103,7 +103,10 @@ def compare_core():
     events_a_tick = run.counts["synaptic_events"] / CORE_TICKS
     print(f"one core, {events_a_tick:.0f} synaptic events and {len(run.spikes) / CORE_TICKS:.1f} spikes a tick:")
     print(f"  numpy core {np.median(theirs):.2f} us a tick, of which the product {np.median(products):.2f} us")
-    for name, found in ((f"kernel ({kernels.isa('truenorth')})", kernel), ("run_truenorth, lists included", ours)):
+    for name, found in (
+        (f"kernel ({kernels.builds('truenorth')[-1]})", kernel),
+        ("run_truenorth, lists included", ours),
+    ):
         times = f"{np.median(theirs / found):.0f} times the numpy core"
         print(f"  {name} {np.median(found):.3f} us, {times}, {np.median(products / found):.0f} times the product alone")
 

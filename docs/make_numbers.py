@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from neuroemu.area import UNKNOWN
 from neuroemu.chips import (
+    ALL,
     EDGE_TPU,
     ET_SOC_1,
     H100,
     HBM_PIM,
+    IBM34,
+    ISAAC,
     JETSON_ORIN,
+    KV260,
     PCM_NEURONS,
+    PUMA,
     RERAM_NEURONS,
     T4,
     TPU_V4I,
@@ -20,8 +26,11 @@ from neuroemu.chips.hermes_costs import SOURCE as LE_GALLO
 from neuroemu.chips.ibm34_costs import IBM34_COSTS
 from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
+from neuroemu.chips.loihi_sana_fe_costs import LOIHI_SANA_FE_COSTS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
+from neuroemu.chips.odin_costs import ODIN_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
+from neuroemu.chips.spinnaker2_costs import SPINNAKER2_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1
 from neuroemu.chips.tpu_v4i import SOURCE as ACCELFORGE
 from neuroemu.chips.truenorth_costs import TRUENORTH_COSTS
@@ -30,6 +39,8 @@ from neuroemu.components import (
     CELL_HEAT,
     ISAAC_PERIPHERY,
     OPERATIONS,
+    PCM_WRITE,
+    RRAM_WRITE,
     Andrulis,
     LinearBits,
     PowerOfTwo,
@@ -50,11 +61,14 @@ TABLES = {
     PCM_NEURONS.name: PCM_NEURONS.costs,
     RERAM_NEURONS.name: RERAM_NEURONS.costs,
     "Loihi 1": LOIHI_COSTS,
+    "Loihi 1, SANA-FE's prices (prices only)": LOIHI_SANA_FE_COSTS,
     "TrueNorth at 0.8 V": TRUENORTH_COSTS,
+    "ODIN at 75 MHz (prices only)": ODIN_COSTS,
+    "SpiNNaker 2 (prices only)": SPINNAKER2_COSTS,
     "TPU v1": TPU_V1.costs,
     "A100": A100.costs,
     "Xeon E5-2699 v3": XEON_E5_2699V3.costs,
-    **{chip.name: chip.costs for chip in (TPU_V4I, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM)},
+    **{chip.name: chip.costs for chip in (TPU_V4I, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, KV260, HBM_PIM)},
 }
 INTRODUCTION = """# Numbers and their sources
 
@@ -64,23 +78,37 @@ An energy is a sum of counted events times the prices below, and of static power
 price is what one more event adds; an *average* is all the power at one operating point divided by the rate of events
 there, and holds static power already, so no table has both for one machine. Static power is charged at one boundary,
 the powered chip unless another is asked for. A band (low to high) multiplies the price; a dash says that no spread is
-known.
+known. The boundary is what the price belongs to when machines are set side by side; "at" are the node, the supply, the
+bits of the operands and how many operations the source counts for a multiply-accumulate, as far as it says.
+
+A table refuses prices that hold a part of each other: an average beside static power of the same device, leakage beside
+the static power that contains it, a core or a chip that was measured whole beside its parts.
 
 Evidence: *silicon* measured; *spice* circuit simulation; *vendor* data sheet; *estimate* from several sources; *fitted*
 derived from a published pair of figures that were not meant as a price; *assumed* our guess; *model* another program's
 or paper's estimate."""
 LEFT_OUT = """## Left out
 
-No source was found and read for these, so no figure stands for them: an FPGA design, prices of Loihi 2 (`LOIHI2` runs
-without), idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any energy of
-HBM-PIM, and write energies of HERMES, IBM's chip, ISAAC and NeuRRAM, whose writes are counted but not priced."""
+No source was found and read for these, so no figure stands for them: prices of Loihi 2 (`LOIHI2` runs without), power
+at rest of SpiNNaker 2, idle powers of the T4, the Edge TPU, Orin and ET-SoC-1, static power of the TPUv4i model, any
+energy of HBM-PIM, power of the boards of TrueNorth, Loihi and HERMES, and write energies of HERMES, IBM's chip, ISAAC
+and NeuRRAM, whose writes are counted but not priced. [Machines](machines.md) has them one by one."""
+AREAS = """## Areas
+
+Square millimetres of dies, and of one unit of a chip where that was published: a core, or a tile that several arrays
+share. A die holds links, pads and processors besides, so neither follows from the other."""
+READS = (  # time of a read, and of the way to the next layer
+    (ISAAC, "Shafiee 2016, doi:10.1109/ISCA.2016.12", "22 cycles of 100 ns for a product of 16 reads, Shafiee 2016"),
+    (PUMA, "puma-simulator, include/constants.py", "3 steps of 100 ns, puma-simulator, isca_results/puma_ce_sweep.py"),
+    (IBM34, "Ambrogio 2023, doi:10.1038/s41586-023-06337-5, Extended Data Fig. 7, caption", ""),
+)
 COMPONENTS = """## Components
 
 `neuroemu.components` has prices of parts, to make a price list of a machine of your own. Figures that were only
 remembered are left out. Converters: five laws that disagree by 8 times at 4 bits; the default is the median of the
 published converters of so many effective bits, with their 10th and 90th percentile as its band. Logic may be scaled
 between nodes, if asked for, with a band of three times up and down; memories, converters and links may not."""
-HEADER = ("event", "price", "kind", "evidence", "band", "source", "note")
+HEADER = ("event", "price", "kind", "evidence", "band", "boundary", "at", "source", "note")
 
 
 def amount(value: float, unit: str) -> str:
@@ -95,22 +123,20 @@ def price_row(cost: Cost) -> str:
     """One price as a row of the table."""
     band = "-" if cost.band == (1.0, 1.0) else f"{cost.band[0]:.2g} to {cost.band[1]:.2g}"
     name = cost.event if cost.scope is None else f"{cost.event}, one {cost.scope}"
-    cells = (f"`{name}`", amount(cost.value, cost.unit), cost.kind, cost.evidence, band, cost.source, cost.note)
+    cells = (f"`{name}`", amount(cost.value, cost.unit), cost.kind, cost.evidence, band, cost.boundary, at(cost))
+    cells += (cost.source, cost.note)
     return f"| {' | '.join(cells)} |"
+
+
+def at(cost: Cost) -> str:
+    """Node, supply, operand bits, and operations of a multiply-accumulate, as far as the source says."""
+    found = ((cost.node_nm, "nm"), (cost.voltage, "V"), (cost.bits, "bits"), (cost.ops_per_mac, "operations a MAC"))
+    return ", ".join(f"{value:g} {unit}" for value, unit in found if value is not None) or "-"
 
 
 def price_rows(costs) -> list[str]:
     """Prices as the lines of a table."""
     return [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER), *map(price_row, costs)]
-
-
-def part_rows(costs) -> list[str]:
-    """Prices of parts, with their node and bits."""
-    lines = [f"| node | bits | {' | '.join(HEADER)} |", "|" + "---|" * (len(HEADER) + 2)]
-    for cost in costs:
-        node = "-" if cost.node_nm is None else f"{cost.node_nm:g} nm"
-        lines.append(f"| {node} | {'-' if cost.bits is None else cost.bits} {price_row(cost)}")
-    return lines
 
 
 def components() -> str:
@@ -122,13 +148,13 @@ def components() -> str:
         "Converters, by effective bits 5 to 12 (survey)": [adc_energy(bits, **part) for bits in range(5, 13)],
         f"The same converter of 8 bits, 32 nm, 1.2 GS/s by the laws {', '.join(laws)}": at_8,
         "Row drivers, sampling, neurons": [rows.dac_energy(1), *loose(rows)],
-        "Cells of crossbars": [CELL_HEAT],
+        "Cells of crossbars": [CELL_HEAT, PCM_WRITE, RRAM_WRITE],
         "Arithmetic": OPERATIONS.values(),
         "Memories": [*memory.SRAM.values(), memory.EDRAM, memory.DRAM, *memory.HBM.values()],
         "Links": loose(links),
         "ISAAC beside its crossbars": [cost for cost in ISAAC_PERIPHERY.costs if cost.unit == "J"],
     }
-    parts = [f"### {name}\n\n" + "\n".join(part_rows(costs)) for name, costs in named.items()]
+    parts = [f"### {name}\n\n" + "\n".join(price_rows(costs)) for name, costs in named.items()]
     return "\n\n".join([COMPONENTS, *parts])
 
 
@@ -151,12 +177,16 @@ def section(name: str, table: CostTable) -> str:
 def times() -> str:
     """Times and rates of the presets."""
     rows = [("HERMES", name, amount(s, "s"), LE_GALLO) for name, s in HERMES_READ_SECONDS.items()]
+    for chip, read, way in READS:
+        rows.append((chip.name, "read_seconds", amount(chip.read_seconds, "s"), read))
+        if chip.transit_seconds:
+            rows.append((chip.name, "transit_seconds", amount(chip.transit_seconds, "s"), way))
     rows += [("Loihi 1", name, amount(s, "s"), DAVIES) for name, s in LOIHI_SECONDS.items()]
     rows.append(("TPU v1", "clock", f"{TPU_V1.clock_hz / 1e6:g} MHz", f"{JOUPPI}, Table 2"))
     rows.append(("TPU v1", "weight_bandwidth", f"{TPU_V1.weight_bandwidth / 1e9:g} GB/s", f"{JOUPPI}, Table 2"))
     for name, found in (("clock", "1050 MHz"), ("weight_bandwidth", "614 GB/s")):
         rows.append((TPU_V4I.name, name, found, ACCELFORGE))
-    for chip in (A100, XEON_E5_2699V3, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, HBM_PIM):
+    for chip in (A100, XEON_E5_2699V3, T4, V100, H100, EDGE_TPU, JETSON_ORIN, ET_SOC_1, KV260, HBM_PIM):
         rows += [(chip.name, name, value(getattr(chip, name)), source) for name, source in chip.sources.items()]
     lines = ["## Times and rates", "", "| machine | what | value | source |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {m} | `{what}` | {v} | {source} |" for m, what, v, source in rows])
@@ -171,10 +201,27 @@ def value(found) -> str:
     return amount(found, "s") if found < 1 else f"{found / 1e9:g} GB/s"
 
 
+def areas() -> str:
+    """Areas of the presets, with their parts."""
+    lines = [AREAS, "", "| machine | die | source | one unit | source |", "|---|---|---|---|---|"]
+    parts = []
+    for chip in ALL.values():
+        area = chip.area
+        die = f"{area.chip_text()} mm2" if area.chip_mm2 is not None else UNKNOWN
+        arrays = f" of {area.holds} arrays" if area.holds > 1 else ""
+        unit = "-" if area.unit_mm2 is None else f"{area.unit}{arrays}: {area.unit_mm2:.3g} mm2"
+        lines.append(f"| {chip.name} | {die} | {area.source or '-'} | {unit} | {area.unit_source or '-'} |")
+        if area.parts:
+            of = "the chip" if area.unit_mm2 is None else f"one {area.unit}"
+            told = ", ".join(f"{name.replace('_', ' ')} {mm2:.3g}" for name, mm2 in area.parts)
+            parts.append(f"- {chip.name}, parts of {of}, mm2: {told}.")
+    return "\n".join([*lines, "", *parts])
+
+
 def text() -> str:
     """The whole page."""
     machines = (section(*item) for item in TABLES.items())
-    return "\n\n".join([INTRODUCTION, *machines, times(), LEFT_OUT, components()]) + "\n"
+    return "\n\n".join([INTRODUCTION, *machines, times(), areas(), LEFT_OUT, components()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ print("copies  accuracy  cores    area   events  chip at rest  share of the core
 for k, result in zip(copies, results, strict=True):
     rest = result.energy.static_by_scope
     events, chip, cores = (1e6 * joules / len(x) for joules in (result.energy.dynamic, rest["chip"], rest["core"]))
-    area = result.traces["area of cores (mm2)"]
+    area = result.used_mm2
     print(f"{k:6d}  {100 * result.accuracy:6.2f} %  {result.n_units:5d}  {area:4.1f} mm2", end="  ")
     print(f"{events:.2f} uJ  {chip:9.1f} uJ  {cores:22.2f} uJ")
 

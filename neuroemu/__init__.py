@@ -9,12 +9,16 @@ print(compare(results))
 __version__ = "0.1.0"
 
 from . import chips, components, crossbar, crosswalk, datasets, devices, digital, errors, network, spiking, validation
-from .ageing import ageing
+from .ageing import ageing, refresh_time
+from .area import Area
 from .comparison import Comparison, compare
 from .conversion import ConversionReport, LayerConversion, conversion_report
-from .fairness import BreakEven, Unfair, break_even, unfair
+from .dynamic import DynamicProduct, attention, dynamic_product
+from .even import BreakEven, break_even
+from .fairness import Unfair, unfair
 from .measuring import Measured, measure_baseline
 from .network import Network, from_torch, load, run_float, run_integer, run_spiking, save
+from .pipeline import Pipeline
 from .placement import Placement, place, run
 from .result import Result, chip_yield
 from .spiking import (
@@ -24,6 +28,7 @@ from .spiking import (
     check_shift,
     core_report,
     steps_curve,
+    to_brian2,
     to_integer_core,
 )
 from .sweeps import Sweep, sweep
@@ -55,6 +60,7 @@ from .transform import (
     freed,
     group_channels,
     layer_pairs,
+    matched_baseline,
     prune,
     quantize,
     to_graded,
@@ -62,11 +68,13 @@ from .transform import (
     to_spiking,
     to_truenorth,
 )
+from .usage import Usage
 from .versions import show_versions
 from .writing import Writing
 
 __all__ = [
     "AdaRound",
+    "Area",
     "AveragePooling",
     "Blocks",
     "BreakEven",
@@ -74,6 +82,7 @@ __all__ = [
     "Comparison",
     "Contribution",
     "ConversionReport",
+    "DynamicProduct",
     "Entropy",
     "Gptq",
     "Groups",
@@ -90,6 +99,7 @@ __all__ = [
     "OrPooling",
     "Percentile",
     "PercentileBalance",
+    "Pipeline",
     "Placement",
     "QcfsBalance",
     "Result",
@@ -97,9 +107,11 @@ __all__ = [
     "StopWhenSure",
     "Sweep",
     "Unfair",
+    "Usage",
     "Weights",
     "Writing",
     "ageing",
+    "attention",
     "break_even",
     "calibrate",
     "calibrate_stop",
@@ -116,6 +128,7 @@ __all__ = [
     "datasets",
     "devices",
     "digital",
+    "dynamic_product",
     "equalize",
     "errors",
     "fold",
@@ -124,12 +137,14 @@ __all__ = [
     "group_channels",
     "layer_pairs",
     "load",
+    "matched_baseline",
     "measure_baseline",
     "network",
     "place",
     "plot",
     "prune",
     "quantize",
+    "refresh_time",
     "run",
     "run_float",
     "run_integer",
@@ -139,6 +154,7 @@ __all__ = [
     "spiking",
     "steps_curve",
     "sweep",
+    "to_brian2",
     "to_graded",
     "to_integer_core",
     "to_sigma_delta",

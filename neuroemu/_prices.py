@@ -1,7 +1,8 @@
 """Prices: what one event or one second costs, where that is known from, and which prices may not be added."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import combinations, permutations
 from types import MappingProxyType
 
 from . import _checks
@@ -28,6 +29,8 @@ BOUNDARIES = {  # what a part belongs to when machines are set side by side
     "writing": "writing",  # programming and refreshing cells, shared out among inferences
 }
 SCOPES = ("core", "chip", "board")
+IN_A_CORE = {"array", "converters"}  # what a price of part "core" holds by definition
+BESIDE_A_CHIP = {"chip", "host", "off_chip", "writing"}  # what a price of part "chip" does not hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,11 @@ class Cost:
         """Joules per event ("J") or watts per powered unit ("W")."""
         return KINDS[self.kind]
 
+    @property
+    def boundary(self) -> str:
+        """What its part belongs to when machines are set side by side, one of `BOUNDARIES`."""
+        return BOUNDARIES[self.part]
+
 
 @dataclass(frozen=True, kw_only=True)
 class CostTable:
@@ -124,8 +132,8 @@ class CostTable:
     Raises
     ------
     PriceError
-        An average and a static power of one device (the average holds the static share already); two prices for one
-        event and part; a kind that is both priced and free or covered; a covering kind without a price.
+        Prices that do not add (`refuse_sum`); two prices for one event and part; a kind that is both priced and free or
+        covered; a covering kind without a price.
     """
 
     costs: tuple[Cost, ...] = ()
@@ -141,7 +149,7 @@ class CostTable:
         object.__setattr__(self, "costs", tuple(self.costs))
         object.__setattr__(self, "covered", MappingProxyType(covered))
         object.__setattr__(self, "free", MappingProxyType(dict(self.free)))
-        self._refuse_averages_with_static()
+        refuse_sum(self.costs, who="CostTable")
         self._refuse_doubles()
 
     def __reduce__(self):
@@ -155,15 +163,11 @@ class CostTable:
         """The static powers of one scope, watts per unit."""
         return tuple(c for c in self.costs if c.unit == "W" and c.scope == scope)
 
-    def _refuse_averages_with_static(self):
-        averages = {c.device: c for c in self.costs if c.kind == "average"}
-        for cost in self.costs:
-            if cost.unit == "W" and cost.device in averages:
-                raise PriceError(
-                    f"CostTable: '{averages[cost.device].event}' of '{cost.device}' is an average at an operating "
-                    f"point, which holds the static power '{cost.event}' ({cost.value} W) already; drop one of the "
-                    "two, or use a marginal price"
-                )
+    def with_costs(self, *costs: Cost) -> "CostTable":
+        """The same table with more prices; events that were free or covered so far are so no longer."""
+        priced = {cost.event for cost in costs if isinstance(cost, Cost)}
+        left = [{k: v for k, v in found.items() if k not in priced} for found in (self.covered, self.free)]
+        return replace(self, costs=(*self.costs, *costs), covered=left[0], free=left[1])
 
     def _refuse_doubles(self):
         seen = set()
@@ -181,6 +185,54 @@ class CostTable:
                     f"CostTable: '{kind}' is covered by {covering}, but {unpriced or 'it'} has no price or is free; "
                     "price each covering kind and state each covered kind once"
                 )
+
+
+def refuse_sum(costs: Iterable[Cost], *, who: str):
+    """Raise PriceError where prices hold a part of each other, so that their joules do not add.
+
+    - an average and a static power of one device: the average holds a share of the static power;
+    - static and leakage power of one device and scope: leakage is a part of static power;
+    - power of a whole chip and of a part of it, of one device and scope;
+    - a price of part "core", which holds arrays and converters, beside prices of these;
+    - a price per event of part "chip", which holds all of the chip, beside any but those of the host, of memory off the
+      chip (of another device) and of writing.
+
+    Devices are told apart by their names, whatever the case of the letters.
+    """
+    costs = tuple(dict.fromkeys(costs))
+    watts, joules = (tuple(cost for cost in costs if cost.unit == unit) for unit in ("W", "J"))
+    averages = {_device(cost): cost for cost in joules if cost.kind == "average"}
+    for cost in watts:
+        if _device(cost) in averages:
+            raise PriceError(
+                f"{who}: '{averages[_device(cost)].event}' of '{cost.device}' is an average at an operating "
+                f"point, which holds the static power '{cost.event}' ({cost.value} W) already; drop one of the "
+                "two, or use a marginal price"
+            )
+    for cost, other in combinations(watts, 2):
+        if (_device(cost), cost.scope) != (_device(other), other.scope):
+            continue
+        if {cost.kind, other.kind} == {"static", "leakage"}:
+            _refuse(who, cost, other, "leakage is the part of a static power that remains with the clock stopped")
+        if (cost.part == "chip") != (other.part == "chip"):
+            _refuse(who, cost, other, "a power of part 'chip' is that of all its parts")
+    for cost, other in permutations(joules, 2):
+        if cost.part == "core" and other.part in IN_A_CORE:
+            _refuse(who, cost, other, "a price of part 'core' holds arrays and converters")
+        own = {"off_chip"} if _device(cost) == _device(other) else set()
+        if cost.part == "chip" and other.part not in BESIDE_A_CHIP - own:
+            _refuse(who, cost, other, "a price of part 'chip' holds all of the chip")
+
+
+def _refuse(who: str, cost: Cost, other: Cost, why: str):
+    raise PriceError(
+        f"{who}: '{cost.event}' ({cost.part}, {cost.kind}) and '{other.event}' ({other.part}, {other.kind}) do not "
+        f"add: {why}; drop one of the two and name its event in covered or free"
+    )
+
+
+def _device(cost: Cost) -> str:
+    return " ".join(cost.device.casefold().split())
 
 
 def _table(costs, covered, free, excludes, unpriced) -> CostTable:

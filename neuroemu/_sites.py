@@ -6,8 +6,13 @@ from ._counts import aligned
 
 
 def utilisation(sites) -> float:
-    """Mean utilisation of the sites, 0 to 1."""
-    return float(np.mean([site.utilisation for site in sites])) if sites else 0.0
+    """Mean utilisation of the sites, 0 to 1; each counts as often as it is built."""
+    return float(np.mean(np.repeat([site.utilisation for site in sites], copies(sites)))) if sites else 0.0
+
+
+def copies(sites) -> list[int]:
+    """How often each site is built."""
+    return [site.details.get("copies", 1) for site in sites]
 
 
 def site_table(sites) -> str:
@@ -39,7 +44,8 @@ def _summary(sites) -> tuple[str, ...]:
     if all("nonzero weights" in site.details for site in sites):
         held = sum(site.details["nonzero weights"] for site in sites)
         nonzero = f"{held / sum(size[0] * size[1] for size in sizes):.1%}"
-    return (str(len(sites)), *extent, f"{high}x{wide}", f"{utilisation(sites):.1%}", nonzero)
+    units = f"{len(sites)} x {copies(sites)[0]}" if max(copies(sites)) > 1 else str(len(sites))
+    return (units, *extent, f"{high}x{wide}", f"{utilisation(sites):.1%}", nonzero)
 
 
 def _cell(value) -> str:

@@ -95,3 +95,41 @@ def _stores(store, labels: list[str]) -> dict[str, Path | None]:
         )
     path = Path(store)
     return {label: path.with_stem(f"{path.stem}-{name}") for label, name in zip(labels, plain, strict=True)}
+
+
+def refresh_time(found: Sweep, *, minimum_accuracy: float) -> float:
+    """Longest measured age, in seconds, up to which a chip stays accurate enough: when to write it anew.
+
+    Give it to the chip that is charged for its refreshes: ``replace(chip, seconds=t, writing=Writing(...,
+    refresh_seconds=t))`` with t this time.
+
+    Parameters
+    ----------
+    found : Sweep
+        Over "seconds", of one compensation, as `ageing` gives it.
+    minimum_accuracy : float, 0 to 1
+
+    Raises
+    ------
+    InputError
+        No accuracies over "seconds", or the chip is not accurate enough at the first age.
+
+    Notes
+    -----
+    Nothing is interpolated: the age is one of the sweep, and all ages before it were accurate enough. Where none fails
+    it is the last one: nobody looked further.
+    """
+    _checks.instance(found, Sweep, who="refresh_time", name="found")
+    least = _checks.real(minimum_accuracy, who="refresh_time", name="minimum_accuracy", low=0.0, high=1.0)
+    if found.name != "seconds":
+        raise InputError(f"refresh_time: the sweep is over '{found.name}'; give one of ageing(...), over seconds")
+    ages = found.column("seconds")
+    order = np.argsort(ages, kind="stable")
+    good = np.nan_to_num(found.column("accuracy")[order], nan=-1.0) >= least - 1e-12
+    lasting = int(np.argmin(good)) if not good.all() else len(good)
+    if not lasting:
+        raise InputError(
+            f"refresh_time: {100 * least:g} % is not reached {ages[order[0]]:g} s after programming; ask for less, or "
+            "compensate"
+        )
+    return float(ages[order[lasting - 1]])

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .area import Area
 from .energy import CostTable, Counts, Writing
 from .network.graph import Network
+from .pipeline import Pipeline
+from .usage import Usage
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -49,17 +52,37 @@ class Execution:
     batch: int = 1  # inferences that share a launch; latency is that of the batch
     traces: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()  # what should worry the user
-    writes: Counts | None = None  # events of writing the chip once
+    writes: Counts | None = None  # events of writing the chip once; None: those of `uploads`
     writing: Writing | None = None  # how often it is written; None: not charged
     notes: tuple[str, ...] = ()  # settings and assumptions that the figures rest on
+    usage: Usage | None = None  # None: what the sites tell
+    pipeline: Pipeline | None = None  # where layers are stages
+
+
+def uploads(network: Network) -> Counts:
+    """Events of loading a network into memories: "weight_upload_byte" by layer, each weight and bias once.
+
+    Padding, axon tables and instructions of a chip are not counted.
+    """
+    pairs = []
+    for layer in network.weighted:
+        bits = layer.weight.size * (8 * layer.weight.itemsize if layer.weight_grid is None else layer.weight_grid.bits)
+        bits += 0 if layer.bias is None else 8 * layer.bias.nbytes
+        pairs.append((layer.name, "weight_upload_byte", -(-bits // 8)))
+    return Counts.from_pairs(pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chip(ABC):
-    """Abstract: a machine that networks are placed on. Vary a preset with `dataclasses.replace`."""
+    """Abstract: a machine that networks are placed on. Vary a preset with `dataclasses.replace`.
+
+    `writing` says how many inferences share the writing of the weights into the chip; None leaves writing out.
+    """
 
     name: str
     costs: CostTable
+    writing: Writing | None = field(default=Writing())
+    area: Area = field(default=Area())
 
     @abstractmethod
     def place(self, network: Network) -> tuple[Site, ...]:

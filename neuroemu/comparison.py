@@ -9,6 +9,7 @@ from typing import Any
 
 from ._counts import aligned
 from .errors import ArgumentTypeError, InputError
+from .even import BreakEven, break_even
 from .fairness import Unfair, unfair
 from .result import Result, percent_interval, si
 
@@ -23,6 +24,19 @@ class Comparison:
     def unfair(self) -> tuple[Unfair, ...]:
         """What is unfair in this comparison; see `neuroemu.unfair`."""
         return unfair(self.results)
+
+    @property
+    def break_even(self) -> tuple[BreakEven, ...]:
+        """Where each spiking network with prices by event costs as much as each other machine of known energy."""
+        found = []
+        for spiking in self.results:
+            for other in self.results:
+                if spiking.form.kind in ("spiking", "graded") and other.form.kind not in ("spiking", "graded"):
+                    try:
+                        found.append(break_even(spiking, other))
+                    except InputError:  # prices that do not tell spikes apart, or energies that do not compare
+                        continue
+        return tuple(found)
 
     def rows(self) -> list[dict[str, Any]]:
         """`Result.row()` of each."""
@@ -45,7 +59,10 @@ class Comparison:
                 {
                     "layer": line.layer, "event": line.cost.event, "quantity": line.quantity, "price": line.cost.value,
                     "unit": line.cost.unit, "joules": line.joules, "kind": line.cost.kind,
-                    "evidence": line.cost.evidence, "source": line.cost.source,
+                    "evidence": line.cost.evidence, "source": line.cost.source, "device": line.cost.device,
+                    "part": line.cost.part, "boundary": line.cost.boundary, "scope": line.cost.scope,
+                    "band": line.cost.band, "node_nm": line.cost.node_nm, "voltage": line.cost.voltage,
+                    "bits": line.cost.bits, "ops_per_mac": line.cost.ops_per_mac,
                 }
                 for line in result.energy.lines
             ]  # fmt: skip
@@ -63,9 +80,13 @@ class Comparison:
             "energy/inf",
             "static",
             "latency",
+            "energy x delay",
             "inf/s",
             "units",
             "used",
+            "busy",
+            "mm2 used",
+            "mm2 die",
             "batch",
         )
         return [head, *(_columns(result) for result in self.results)]
@@ -79,17 +100,33 @@ class Comparison:
         for result in self.results:
             missing = "; ".join(result.energy.excludes)
             texts = [f"not included: {missing}"] if missing else []
+            written = [f"writing: {result.energy.writing}"] if result.energy.writing is not None else []
             unknown = [f"energy unknown: {result.energy.unknown}"] if result.energy.unknown else []
-            for text in [*unknown, *texts, *result.notes, *(f"WARNING: {warning}" for warning in result.warnings)]:
+            for text in [
+                *unknown,
+                *texts,
+                *written,
+                *result.notes,
+                *(f"WARNING: {warning}" for warning in result.warnings),
+            ]:
                 chips = told.setdefault(text, [])
                 if result.chip_name not in chips:
                     chips.append(result.chip_name)
         rule = (
-            f"{first.n_images:,} images. Static energy is that of the powered {first.boundary} for each initiation "
-            "interval; latency is that of a batch."
+            f"{first.n_images:,} images. Static energy is that of the powered {self._boundaries()} for each initiation "
+            "interval; latency is that of a batch. mm2 are of units in use and of whole dies, which do not compare; a "
+            "dash is unknown."
         )
-        found = [f"Unfair: {finding}." for finding in self.unfair]
+        found = [f"Break-even: {even}." for even in self.break_even]
+        found += [f"Unfair: {finding}." for finding in self.unfair]
         return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items()), *found]
+
+    def _boundaries(self) -> str:
+        """The boundary of the static energies; where they differ, that of each chip."""
+        found = {result.chip_name: result.boundary for result in self.results}
+        most = self.results[0].boundary
+        others = [f"{name}: {scope}" for name, scope in found.items() if scope != most]
+        return f"{most} ({', '.join(others)})" if others else most
 
     def _repr_html_(self):
         head, *rows = self._table()
@@ -134,8 +171,12 @@ def _columns(result: Result) -> tuple[str, ...]:
         "unknown" if unknown else si(result.energy_per_inference, "J"),
         "-" if unknown else f"{share:.0%}",
         si(result.latency_per_inference, "s"),
+        "-" if unknown else si(result.energy_delay_product, "Js"),
         f"{result.throughput:,.0f}",
         str(result.n_units),
         f"{result.utilisation:.0%}",
+        "-" if result.usage is None or result.usage.busy is None else f"{result.usage.busy:.0%}",
+        "-" if result.used_mm2 is None else f"{result.used_mm2:.3g}",
+        result.area.chip_text(),
         str(result.batch),
     )

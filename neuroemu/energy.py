@@ -11,14 +11,15 @@ writing a chip are shared out among the inferences that it serves, so their n_k 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import fsum, nan
+from math import fsum, isclose, nan
 from typing import Any
 
 import numpy as np
 
 from . import _checks
-from ._counts import Counts, aligned, si
-from ._prices import BOUNDARIES, SCOPES, Cost, CostTable
+from ._counts import Counts
+from ._ledger import report_of, table_of
+from ._prices import SCOPES, Cost, CostTable, refuse_sum
 from .errors import ArgumentTypeError, PriceError
 from .writing import Writing
 
@@ -40,6 +41,11 @@ class Line:
     quantity: float
     joules: float
 
+    def __post_init__(self):
+        if not isclose(self.joules, self.quantity * self.cost.value, rel_tol=1e-9, abs_tol=0.0):
+            each = f"{self.cost.value} {self.cost.unit}"
+            raise PriceError(f"Line '{self.cost.event}': {self.joules} J are not {self.quantity} x {each}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
@@ -50,6 +56,11 @@ class Energy:
     their price is unknown; `free` those charged nothing for a stated reason. `unknown` says why the joules are not
     known at all: they are NaN then. `writes` are the events of writing the chip once, `writing` how often it is
     written; both None where that is not charged.
+
+    Raises
+    ------
+    PriceError
+        Lines that do not add, or static power of another scope than `boundary`.
     """
 
     lines: tuple[Line, ...]
@@ -63,6 +74,15 @@ class Energy:
     unknown: str = ""
     writes: Counts | None = None
     writing: Writing | None = None
+
+    def __post_init__(self):
+        refuse_sum((line.cost for line in self.lines), who="Energy")
+        for line in self._lines("W"):
+            if line.cost.scope != self.boundary:
+                raise PriceError(
+                    f"Energy: '{line.cost.event}' is the power of a {line.cost.scope}, and the boundary is "
+                    f"'{self.boundary}'; a {line.cost.scope} and a {self.boundary} hold one another, so they do not add"
+                )
 
     @property
     def dynamic(self) -> float:
@@ -96,11 +116,11 @@ class Energy:
 
     def by_part(self) -> dict[str, float]:
         """Dynamic joules of each part of the machine."""
-        return _grouped(self._lines("J"), lambda line: line.cost.part)
+        return self._grouped(self._lines("J"), lambda line: line.cost.part)
 
     def by_layer(self) -> dict[str, float]:
         """Dynamic joules of each layer."""
-        return _grouped(self._lines("J"), lambda line: line.layer)
+        return self._grouped(self._lines("J"), lambda line: line.layer)
 
     def by_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (boundary, "dynamic" or "static"), over all layers.
@@ -109,11 +129,11 @@ class Energy:
         measured as a whole stands as "core, not split" or "chip, not split".
         """
         share = {"J": "dynamic", "W": "static"}
-        return _grouped(self.lines, lambda line: (BOUNDARIES[line.cost.part], share[line.cost.unit]))
+        return self._grouped(self.lines, lambda line: (line.cost.boundary, share[line.cost.unit]))
 
     def by_layer_and_boundary(self) -> dict[tuple[str, str], float]:
         """Joules by (layer, boundary); the layer of a static power is "static"."""
-        return _grouped(self.lines, lambda line: (line.layer or "static", BOUNDARIES[line.cost.part]))
+        return self._grouped(self.lines, lambda line: (line.layer or "static", line.cost.boundary))
 
     def spread(self, *, draws: int = 10_000, seed: int = 0) -> tuple[float, float, float]:
         """5 %, 50 % and 95 % points of the total, joules, when every price is uncertain within its band.
@@ -141,18 +161,22 @@ class Energy:
 
     def by_evidence(self) -> dict[str, float]:
         """Joules, static included, by the evidence behind their price."""
-        return _grouped(self.lines, lambda line: line.cost.evidence)
+        return self._grouped(self.lines, lambda line: line.cost.evidence)
 
     def report(self) -> str:
         """Joules of an inference by layer (rows) and boundary (columns), static power in a row of its own, and totals.
 
         Below: what of it is dynamic and static, and the spread of the total over the bands of the prices.
         """
-        return f"unknown: {self.unknown}" if self.unknown else _report(self)
+        return f"unknown: {self.unknown}" if self.unknown else report_of(self)
 
     def table(self) -> str:
         """The ledger as text, one row for each event kind, with its source."""
-        return "\n".join((_rows(self), _totals(self)))
+        return table_of(self)
+
+    def _grouped(self, lines, key: Callable[[Line], Any]) -> dict[Any, float]:
+        """Joules by `key`; NaN where not all of them are known."""
+        return {name: self._known(joules) for name, joules in _grouped(lines, key).items()}
 
     def _known(self, joules: float) -> float:
         return nan if self.unknown else joules
@@ -188,7 +212,8 @@ def price(
         Powered units of each scope. "core" is the number of cores in use.
     boundary : {"core", "chip", "board"}, default "chip"
         Scope of the static power that enters the total: used cores only, whole powered chips, or the board. Compare
-        machines at one boundary. A table without any static power is accepted: averages hold it already.
+        machines at one boundary. A table without any static power is accepted, but for the board: its averages hold
+        static power of the chip.
     allow_missing : bool
         List events without a price in `Energy.missing` and charge them nothing.
     writes, writing : Counts and Writing, optional
@@ -199,8 +224,8 @@ def price(
     ------
     PriceError
         An event has no price and the table does not say that none is public; an event is covered by one that was not
-        counted in its layer; the table has static powers, but none at `boundary`, or `units` does not say how many
-        units there are.
+        counted in its layer; the table has static powers, but none at `boundary`, or none of the board where that is
+        asked for; `units` does not say how many units there are.
     """
     if not isinstance(counts, Counts) or not isinstance(costs, CostTable):
         got = f"{type(counts).__name__} and {type(costs).__name__}"
@@ -260,8 +285,10 @@ def _free(counts: Counts, writes: Counts | None, costs: CostTable) -> dict[str, 
 
 def _static(costs: CostTable, seconds: float, units: Mapping[str, int], boundary: str) -> dict[str, tuple[Line, ...]]:
     powers = {scope: costs.static(scope) for scope in SCOPES if costs.static(scope)}
-    if powers and boundary not in powers:
-        raise PriceError(f"price: no static power is known at boundary '{boundary}'; choose from {', '.join(powers)}")
+    if boundary not in powers and (powers or boundary == "board"):
+        raise PriceError(
+            f"price: no static power is known at boundary '{boundary}'; choose from {', '.join(powers) or 'chip'}"
+        )
     found = {}
     for scope, prices in powers.items():
         if scope not in units:
@@ -288,70 +315,3 @@ def _grouped(lines, key: Callable[[Line], Any]) -> dict[Any, float]:
     for line in lines:
         groups.setdefault(key(line), []).append(line.joules)
     return {name: fsum(joules) for name, joules in groups.items()}
-
-
-def _report(energy: Energy) -> str:
-    cells = energy.by_layer_and_boundary()
-    columns = list(dict.fromkeys(boundary for _, boundary in cells))
-    layers = list(dict.fromkeys(layer for layer, _ in cells))
-    rows = [("layer", *columns, "all")]
-    for layer in layers:
-        found = [cells.get((layer, column), 0.0) / energy.inferences for column in columns]
-        rows.append((layer, *(si(joules, "J") if joules else "-" for joules in found), si(fsum(found), "J")))
-    totals = [fsum(j for (_, b), j in cells.items() if b == column) / energy.inferences for column in columns]
-    rows.append(("total", *(si(joules, "J") for joules in totals), si(energy.per_inference, "J")))
-    low, _, high = (si(joules / energy.inferences, "J") for joules in energy.spread())
-    dynamic, static = (si(joules / energy.inferences, "J") for joules in (energy.dynamic, energy.static))
-    return "\n".join((
-        aligned(rows),
-        f"an inference: dynamic {dynamic}, static {static} (boundary '{energy.boundary}'); 90 % of the draws from the "
-        f"bands of the prices: {low} to {high}",
-        *_writing(energy),
-        *(f"not included: {item}" for item in energy.excludes),
-    ))  # fmt: skip
-
-
-def _rows(energy: Energy) -> str:
-    merged: dict[Cost, list[Line]] = {}
-    for line in energy.lines:
-        merged.setdefault(line.cost, []).append(line)
-    rows = [("event", "quantity", "price", "joules", "kind", "evidence", "source")]
-    for cost, lines in merged.items():
-        quantity = sum(line.quantity for line in lines)
-        amount = f"{quantity:.4g} s" if cost.unit == "W" else f"{quantity:,}"
-        amount = f"{quantity:,.4g}" if isinstance(quantity, float) and cost.unit == "J" else amount
-        joules = fsum(line.joules for line in lines)
-        name = cost.event if cost.unit == "J" else f"{cost.event} ({cost.scope})"
-        unit_price = f"{cost.value:.4g} {cost.unit}"
-        rows.append((name, amount, unit_price, f"{joules:.4g}", cost.kind, cost.evidence, cost.source))
-    return aligned(rows, left=(0, 4, 5, 6))
-
-
-def _totals(energy: Energy) -> str:
-    scopes = ", ".join(f"{scope} {joules:.4g} J" for scope, joules in energy.static_by_scope.items())
-    lines = [
-        f"total {energy.total:.4g} J for {energy.inferences:,} inferences = {energy.per_inference:.4g} J each "
-        f"(all prices at their band's end: {energy.low:.4g} to {energy.high:.4g} J)",
-        f"dynamic {energy.dynamic:.4g} J, static {energy.static:.4g} J at boundary '{energy.boundary}' "
-        f"(static by scope: {scopes or 'none priced apart'})",
-    ]
-    lines = [f"unknown: {energy.unknown}"] if energy.unknown else lines
-    lines += [f"no price: {layer} {kind}, {n:,} events" for layer, kind, n in energy.missing]
-    lines += [f"free: {kind}, {reason}" for kind, reason in energy.free.items()]
-    lines += _writing(energy)
-    return "\n".join(lines + [f"not included: {item}" for item in energy.excludes])
-
-
-def _writing(energy: Energy) -> list[str]:
-    """How much of a writing an inference carries, priced or not."""
-    if energy.writes is None:
-        return []
-    share, found = energy.writing.share(energy.seconds / energy.inferences), []
-    for kind in energy.writes.kinds():
-        total = energy.writes.total(kind)
-        spent = [line.joules for line in energy.lines if line.cost.event == kind]
-        priced = (
-            si(fsum(spent) / energy.inferences, "J") if spent else f"not priced ({energy.free.get(kind, 'covered')})"
-        )
-        found.append(f"{energy.writing}: {total:,} x {kind}, {total * share:.4g} an inference, {priced}")
-    return found

@@ -1,12 +1,11 @@
 """Placement: a network on a chip - which tile, core or array holds which piece - ready to run inputs."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import running
-from ._sites import layer_table, site_table, utilisation
+from ._sites import copies, layer_table, site_table, utilisation
 from .chip import Chip, Site
 from .errors import ArgumentTypeError
 from .network.graph import Network
@@ -22,7 +21,7 @@ class Placement:
     network : Network
     chip : Chip
     sites : tuple of Site
-        One record for each tile, core or array in use.
+        One record for each tile, core or array in use; where a chip builds copies of it, `details` says how many.
     """
 
     network: Network
@@ -63,10 +62,12 @@ class Placement:
         return layer_table(self.sites)
 
     def __repr__(self):
-        layers = Counter(site.layer for site in self.sites)
+        layers: dict[str, int] = {}
+        for site, n in zip(self.sites, copies(self.sites), strict=True):
+            layers[site.layer] = layers.get(site.layer, 0) + n
         spread = ", ".join(f"{name} {n}" for name, n in layers.items())
         return (
-            f"Placement of '{self.network.name}' on {self.chip.name}: {len(self.sites)} units ({spread}), "
+            f"Placement of '{self.network.name}' on {self.chip.name}: {sum(layers.values())} units ({spread}), "
             f"mean utilisation {self.utilisation:.1%}"
         )
 

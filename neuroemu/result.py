@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy as np
 from . import _checks
 from ._counts import Counts, si
 from ._statistics import wilson
+from .area import Area
 from .energy import Energy
 from .errors import InputError
+from .pipeline import Pipeline
+from .usage import Usage
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ class Result:
         Digest of inputs and labels.
     form : Form
         Whether the network was float, quantized or spiking, its bits and steps.
+    usage : Usage or None
+        Shares of units, cells, time and work in use; None for measured machines.
+    area : Area
+        Areas of the chip and of its units, as published.
+    pipeline : Pipeline or None
+        The layers at work, where each has arrays of its own and is not spiking.
     """
 
     network_name: str
@@ -135,6 +144,9 @@ class Result:
     data_hash: str
     trial_outputs: np.ndarray
     form: Form
+    usage: Usage | None = None
+    area: Area = field(default=Area())
+    pipeline: Pipeline | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -162,6 +174,18 @@ class Result:
         return self.energy.per_inference
 
     @property
+    def used_mm2(self) -> float | None:
+        """Area of the units in use, mm2; None where that of one unit is not known."""
+        return self.area.used_mm2(self.n_units)
+
+    @property
+    def chip_mm2(self) -> float | None:
+        """Area of the dies that the units lie on, mm2; None where it is not known."""
+        if self.area.chip_mm2 is None:
+            return None
+        return self.area.chip_mm2 * (1 if self.usage is None else self.usage.chips)
+
+    @property
     def energy_delay_product(self) -> float:
         """Joules of an inference times its latency, J s."""
         return self.energy_per_inference * self.latency_per_inference
@@ -170,11 +194,14 @@ class Result:
         """A flat dict for a CSV file; the column names are stable.
 
         network, chip, accuracy, accuracy_low, accuracy_high (over images), chips_low, chips_high (over trials),
-        energy_per_inference_J, dynamic_J, static_J (per inference), latency_s, throughput_per_s, units, utilisation,
-        boundary, batch, images, trials, seed, version, data_hash. Unknown values are None.
+        energy_per_inference_J, energy_low_J, energy_high_J (5 % and 95 % of the draws from the bands of the prices),
+        dynamic_J, static_J (all per inference), latency_s, energy_delay_Js, throughput_per_s, units, utilisation,
+        boundary, batch, images, trials, seed, version, data_hash, units_present, busy, work (shares, as in `Usage`),
+        used_mm2 (of the units in use), chip_mm2 (of the dies). Unknown values are None.
         """
         low, high = self.accuracy_interval or (None, None)
         chips_low, chips_high = self.chip_interval or (None, None)
+        least, _, most = self.energy.spread()
         return {
             "network": self.network_name,
             "chip": self.chip_name,
@@ -184,9 +211,12 @@ class Result:
             "chips_low": chips_low,
             "chips_high": chips_high,
             "energy_per_inference_J": _known(self.energy_per_inference),
+            "energy_low_J": _known(least / self.n_images),
+            "energy_high_J": _known(most / self.n_images),
             "dynamic_J": _known(self.energy.dynamic / self.n_images),
             "static_J": _known(self.energy.static / self.n_images),
             "latency_s": self.latency_per_inference,
+            "energy_delay_Js": _known(self.energy_delay_product),
             "throughput_per_s": self.throughput if np.isfinite(self.throughput) else None,
             "units": self.n_units,
             "utilisation": self.utilisation,
@@ -197,6 +227,11 @@ class Result:
             "seed": self.seed,
             "version": self.versions["neuroemu"],
             "data_hash": self.data_hash,
+            "units_present": None if self.usage is None else self.usage.present,
+            "busy": None if self.usage is None else self.usage.busy,
+            "work": None if self.usage is None else self.usage.work,
+            "used_mm2": self.used_mm2,
+            "chip_mm2": self.chip_mm2,
         }
 
     def __repr__(self):
@@ -287,6 +322,25 @@ def _facts(result: Result) -> dict[str, str]:
     facts["latency"] = (
         f"{si(result.latency_per_inference, 's')} (batch {result.batch}), {result.throughput:,.0f} inferences/s"
     )
-    facts["placed on"] = f"{result.n_units} units, {result.utilisation:.0%} used"
+    facts["placed on"] = (
+        f"{result.n_units} units, {result.utilisation:.0%} used" if result.usage is None else str(result.usage)
+    )
+    if result.pipeline is not None:
+        facts["pipeline"] = _pipeline(result.pipeline)
+    facts["area"] = _area(result)
     facts["seed"] = f"{result.seed}, neuroemu {result.versions['neuroemu']}"
     return facts
+
+
+def _pipeline(pipeline: Pipeline) -> str:
+    """Pace, the layer that sets it, and copies."""
+    copies = ", ".join(f"{name} x{n}" for name, n in pipeline.copies.items() if n > 1)
+    return f"{si(pipeline.interval, 's')} an image, set by '{pipeline.bottleneck.name}'; copies: {copies or 'none'}"
+
+
+def _area(result: Result) -> str:
+    """Area of the used units, and of the whole die; never of one told by the other."""
+    used, area = result.used_mm2, result.area
+    parts = ["of the units unknown" if used is None else f"{used:.3g} mm2 of {area.unit}s in use"]
+    parts.append("of the die unknown" if area.chip_mm2 is None else f"die {area.chip_text()} mm2")
+    return ", ".join(parts)

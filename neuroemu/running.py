@@ -8,15 +8,16 @@ import numpy as np
 
 from . import _checks
 from ._sites import utilisation
-from .chip import Chip, Execution, silent
-from .energy import price
+from .chip import Chip, Execution, silent, uploads
+from .energy import CostTable, Writing, price
 from .errors import ArgumentTypeError, InputError
 from .network.graded import Delta, Programmed
 from .network.graph import INPUT, Network
 from .result import Form, Result, Scores
+from .usage import Usage
 from .versions import versions
 
-BOUNDARY = "chip"  # static power of powered chips enters every total; Energy.static_by_scope has the others
+BOUNDARIES = ("chip", "board", "core")  # static power of powered chips enters a total, if it is known; see _boundary
 
 
 def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, threads, progress) -> Result:
@@ -32,6 +33,8 @@ def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, 
     _checks.integer(seed, who=who, name="seed", low=0, high=2**63 - 1)
     _checks.integer(trials, who=who, name="trials", low=1, high=100_000)
     threads = _checks.threads(threads, who=who)
+    if chip.writing is not None:
+        _checks.instance(chip.writing, Writing, who=who, name="writing")
     from threadpoolctl import threadpool_limits
 
     # The kernels bring their own threads; waiting BLAS threads would fight them.
@@ -42,10 +45,13 @@ def run_placed(network: Network, chip: Chip, sites, x, *, labels, seed, trials, 
 
 def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Result:
     predictions = execution.outputs.argmax(axis=-1)
+    written = execution.writes is not None  # chips that count no writes of their own are loaded with the weights
+    usage = execution.usage or Usage(units=execution.units.get("core", len(sites)), cells=utilisation(sites))
     energy = price(
         execution.counts, chip.costs, seconds=execution.interval * len(x), inferences=len(x),
-        units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=BOUNDARY,
-        writes=execution.writes, writing=execution.writing,
+        units={"core": len(sites), "chip": 1, "board": 1} | execution.units, boundary=_boundary(chip.costs),
+        writes=execution.writes if written else uploads(network),
+        writing=execution.writing if written else chip.writing,
     )  # fmt: skip
     return Result(
         network_name=network.name,
@@ -60,8 +66,8 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         energy=energy,
         latency_per_inference=execution.latency,
         throughput=1 / execution.interval if execution.interval > 0 else float("inf"),
-        n_units=execution.units.get("core", len(sites)),
-        utilisation=utilisation(sites),
+        n_units=usage.units,
+        utilisation=usage.cells,
         traces=execution.traces,
         warnings=(*saturation(network, x), *execution.warnings),
         notes=execution.notes,
@@ -70,7 +76,15 @@ def _result(network, chip, sites, x, labels, seed, execution: Execution) -> Resu
         data_hash=data_hash(x, labels),
         trial_outputs=execution.outputs,
         form=form_of(network),
+        usage=usage,
+        area=chip.area,
+        pipeline=execution.pipeline,
     )
+
+
+def _boundary(costs: CostTable) -> str:
+    """The powered chip; the board, or the cores in use, where static power is only known of them."""
+    return next((scope for scope in BOUNDARIES if costs.static(scope)), BOUNDARIES[0])
 
 
 def form_of(network: Network) -> Form:

@@ -21,8 +21,18 @@ cdef extern from * nogil:
         __builtin_cpu_init();
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     }
+    /* What the build of setup.py needs; the compiler's check includes the operating system. */
+    static int cpu_supports_v4(void)
+    {
+        return cpu_supports_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+            && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi")
+            && __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg")
+            && __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("gfni");
+    }
     #else
     static int cpu_supports_v3(void) { return 0; }
+    static int cpu_supports_v4(void) { return 0; }
     #endif
     #ifdef _OPENMP
     static const int built_with_openmp = 1;
@@ -32,6 +42,7 @@ cdef extern from * nogil:
     """
     const int built_with_openmp
     int cpu_supports_v3() noexcept
+    int cpu_supports_v4() noexcept
     void *aligned_alloc(size_t alignment, size_t size) noexcept
 
 include "_crossbar_pack.pxi"
@@ -40,6 +51,11 @@ include "_crossbar_pack.pxi"
 def cpu_has_v3():
     """Whether this CPU runs the AVX2 + FMA build of the kernels."""
     return bool(cpu_supports_v3())
+
+
+def cpu_has_v4():
+    """Whether this CPU runs the AVX-512 build of the kernels that have one."""
+    return bool(cpu_supports_v4())
 
 
 def openmp_enabled():

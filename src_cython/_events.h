@@ -15,78 +15,82 @@
 
 /* ---------------------------------------------------------------- delivery */
 
-/* Indices of the non-zero bytes; events has room for n + EV_PAD.
-   Four candidates are written whether they exist or not: a mispredicted branch costs more than the four stores. */
-static int64_t ev_list(const uint8_t *spikes, int64_t n, int32_t *events)
+/* EV_S weights as int16 lanes, from a row of int16 or of int8. */
+EV_INLINE ev_s ev_wide(const void *row, int64_t column, int bytes)
 {
-    int64_t found = 0, j = 0;
-#if defined(__SSE2__)
-    for (; j + 32 <= n; j += 32) {
-        const __m128i zero = _mm_setzero_si128();
-        __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(spikes + j)), zero);
-        __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(spikes + j + 16)), zero);
-        uint64_t mask = (uint32_t)~((uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16);
-        if (!mask) continue;
-        int64_t after = found + __builtin_popcountll(mask);
-        for (; found < after; found += 4)
-            for (int k = 0; k < 4; k++) {
-                events[found + k] = (int32_t)(j + __builtin_ctzll(mask | (uint64_t)1 << 63)); /* ctz(0) is undefined */
-                mask &= mask - 1;
-            }
-        found = after;
-    }
+    if (!bytes) return *(const ev_s *)((const int16_t *)row + column);
+#if defined(__AVX512BW__)
+    return (ev_s)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)((const int8_t *)row + column)));
+#elif defined(__AVX2__)
+    return (ev_s)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)((const int8_t *)row + column)));
+#else
+    return __builtin_convertvector(*(const ev_b *)((const int8_t *)row + column), ev_s);
 #endif
-    for (; j < n; j++) {
-        events[found] = (int32_t)j;
-        found += spikes[j] != 0;
-    }
-    return found;
 }
 
 /* out[0:width*EV_S] = sum of the same column block of all given rows, in registers; the caller proved no overflow. */
-#define EV_BLOCK(WIDTH)                                                                           \
-    static __attribute__((noinline)) void ev_block_##WIDTH(const int16_t *const *rows, int64_t n_rows, \
-                                                           int64_t column, int16_t *out)          \
-    {                                                                                             \
-        ev_s sum[WIDTH];                                                                          \
-        for (int k = 0; k < WIDTH; k++) sum[k] = (ev_s){0};                                       \
-        for (int64_t r = 0; r < n_rows; r++) {                                                    \
-            const int16_t *at = rows[r] + column;                                                 \
-            for (int k = 0; k < WIDTH; k++) sum[k] += *(const ev_s *)(at + k * EV_S);             \
-        }                                                                                         \
-        for (int k = 0; k < WIDTH; k++) *(ev_s *)(out + k * EV_S) = sum[k];                       \
+#define EV_BLOCK(WIDTH, BYTES)                                                                       \
+    static __attribute__((noinline)) void ev_block_##WIDTH##_##BYTES(const void *const *rows, int64_t n_rows, \
+                                                                     int64_t column, int16_t *out)   \
+    {                                                                                                \
+        ev_s sum[WIDTH];                                                                             \
+        for (int k = 0; k < WIDTH; k++) sum[k] = (ev_s){0};                                          \
+        for (int64_t r = 0; r < n_rows; r++)                                                         \
+            for (int k = 0; k < WIDTH; k++) sum[k] += ev_wide(rows[r], column + k * EV_S, BYTES);    \
+        for (int k = 0; k < WIDTH; k++) *(ev_s *)(out + column + k * EV_S) = sum[k];                 \
     }
-EV_BLOCK(8)
-EV_BLOCK(4)
-EV_BLOCK(2)
-EV_BLOCK(1)
+EV_BLOCK(8, 0) EV_BLOCK(4, 0) EV_BLOCK(2, 0) EV_BLOCK(1, 0)
+EV_BLOCK(8, 1) EV_BLOCK(4, 1) EV_BLOCK(2, 1) EV_BLOCK(1, 1)
 
-/* q[i] += s[i]; both are scratch with slack, n is rounded up. */
-static void ev_widen_add(const int16_t *s, int64_t n, int32_t *q)
+/* All column blocks of all given rows; out has room for `stride` sums. */
+static void ev_add_rows(const void *const *rows, int64_t n_rows, int64_t stride, int bytes, int16_t *out)
 {
-    for (int64_t i = 0; i < n; i += EV_I)
-        *(ev_u *)(q + i) += (ev_u)__builtin_convertvector(*(const ev_h *)(s + i), ev_i);
+    int64_t column = 0;
+#define EV_BLOCKS(WIDTH)                                                              \
+    for (; column + (WIDTH) * EV_S <= stride; column += (WIDTH) * EV_S) {             \
+        if (bytes) ev_block_##WIDTH##_1(rows, n_rows, column, out);                   \
+        else ev_block_##WIDTH##_0(rows, n_rows, column, out);                         \
+    }
+    EV_BLOCKS(8) EV_BLOCKS(4) EV_BLOCKS(2) EV_BLOCKS(1)
+}
+
+/* q[i] += s[i] * 2^shift for i < n. */
+static void ev_widen_add(const int16_t *s, int64_t n, int shift, int32_t *q)
+{
+    int64_t i = 0;
+    for (; i + EV_I <= n; i += EV_I)
+        *(ev_u *)(q + i) += (ev_u)ev_widen(s + i) << shift;
+    for (; i < n; i++) q[i] = (int32_t)((uint32_t)q[i] + ((uint32_t)(int32_t)s[i] << shift));
+}
+
+/* Rows of the inputs that spiked; returns their number. */
+static int64_t ev_rows(const ev_layer *layer, const int32_t *events, int64_t n_events, const void **rows)
+{
+    int64_t n_rows = 0;
+    for (int64_t k = 0; k < n_events; k++) {
+        rows[n_rows] = layer->first[events[k]];
+        n_rows += rows[n_rows] != NULL;
+    }
+    return n_rows;
+}
+
+/* q[target + i] += 2^shift * sum of rows, in parts that fit int16. */
+static void ev_dense_into(const ev_layer *layer, const void *const *rows, int64_t n_rows, int shift, int16_t *sums,
+                          int32_t *q)
+{
+    for (int64_t from = 0; from < n_rows; from += layer->chunk) {
+        const int64_t left = n_rows - from;
+        ev_add_rows(rows + from, left < layer->chunk ? left : layer->chunk, layer->stride, layer->bytes, sums);
+        ev_widen_add(sums, layer->length, shift, q + layer->target[0]);
+    }
 }
 
 /* Returns 1 if the sums were left in `sums` for the update, 0 if they were added to q. */
-static int ev_dense(const ev_layer *layer, const int32_t *events, int64_t n_events, const int16_t **rows,
-                    int16_t *sums, int32_t *q)
+static int ev_dense(const ev_layer *layer, const void *const *rows, int64_t n_rows, int16_t *sums, int32_t *q)
 {
-    const int64_t width = layer->stride / EV_S;
-    int64_t n_rows = 0;
-    for (int64_t k = 0; k < n_events; k++) {
-        int64_t edge = layer->indptr[events[k]];
-        if (layer->indptr[events[k] + 1] > edge) rows[n_rows++] = layer->weights + layer->row[edge] * layer->stride;
-    }
     const int whole = n_rows <= layer->chunk && layer->length == layer->n;
-    for (int64_t from = 0; from < n_rows; from += layer->chunk) {
-        int64_t count = n_rows - from < layer->chunk ? n_rows - from : layer->chunk, column = 0;
-        for (; column + 8 <= width; column += 8) ev_block_8(rows + from, count, column * EV_S, sums + column * EV_S);
-        if (column + 4 <= width) { ev_block_4(rows + from, count, column * EV_S, sums + column * EV_S); column += 4; }
-        if (column + 2 <= width) { ev_block_2(rows + from, count, column * EV_S, sums + column * EV_S); column += 2; }
-        if (column < width) ev_block_1(rows + from, count, column * EV_S, sums + column * EV_S);
-        if (!whole) ev_widen_add(sums, layer->length, q + layer->target[0]);
-    }
+    if (whole) ev_add_rows(rows, n_rows, layer->stride, layer->bytes, sums);
+    else ev_dense_into(layer, rows, n_rows, 0, sums, q);
     return whole;
 }
 
@@ -109,6 +113,7 @@ EV_INLINE void ev_scatter16_as(const ev_layer *layer, const int32_t *events, int
             int16_t *to = sums + target[edge];
             int64_t c = 0;
             for (; c + EV_S <= length; c += EV_S) *(ev_s *)(to + c) += *(const ev_s *)(from + c);
+            if (EV_S > 16 && c + 16 <= length) { *(ev_s16 *)(to + c) += *(const ev_s16 *)(from + c); c += 16; }
             if (EV_S > 8 && c + 8 <= length) { *(ev_s8 *)(to + c) += *(const ev_s8 *)(from + c); c += 8; }
             if (c + 4 <= length) { *(ev_s4 *)(to + c) += *(const ev_s4 *)(from + c); c += 4; }
             for (; c < length; c++) to[c] = (int16_t)(to[c] + from[c]);
@@ -164,8 +169,12 @@ static void ev_scatter32(const ev_layer *layer, const int32_t *events, int64_t n
             if (slot >= layer->depth) slot -= layer->depth;
             int32_t *to = ring + slot * slot_stride + layer->target[edge];
             for (; c + EV_I <= length; c += EV_I) {
-                ev_u wide = (ev_u)__builtin_convertvector(*(const ev_h *)(from + c), ev_i);
+                ev_u wide = (ev_u)ev_widen(from + c);
                 *(ev_u *)(to + c) += wide << shift;
+            }
+            if (EV_I > 8 && c + 8 <= length) {
+                *(ev_u8 *)(to + c) += (ev_u8)__builtin_convertvector(*(const ev_s8 *)(from + c), ev_i8) << shift;
+                c += 8;
             }
             for (; c < length; c++) to[c] = (int32_t)((uint32_t)to[c] + ((uint32_t)(int32_t)from[c] << shift));
         }
@@ -198,18 +207,20 @@ static int64_t ev_varies(const int32_t *values, int64_t n)
 }
 
 static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t steps, int32_t *ring, int16_t *sums,
-                         int32_t *events, const int16_t **rows)
+                         int32_t *events, const void **rows)
 {
     const int64_t n = layer->n, slot_stride = n + EV_PAD, bias_mask = ev_varies(image->bias, n);
     ev_tally total = {0, 0, 0, 0, 0};
-    for (int64_t t = 0; t < steps; t++) {
-        const int64_t head = t % layer->depth;
+    for (int64_t t = 0, head = 0; t < steps; t++, head = head + 1 < layer->depth ? head + 1 : 0) {
         int32_t *q = ring + head * slot_stride;
         int64_t n_events = ev_list(image->spikes_in + t * layer->n_in, layer->n_in, events);
+        int64_t operations = 0;
         int narrow = layer->path == EV_SCATTER16;
         if (n_events == 0) {
         } else if (layer->path == EV_DENSE) {
-            narrow = ev_dense(layer, events, n_events, rows, sums, q);
+            const int64_t n_rows = ev_rows(layer, events, n_events, rows);
+            narrow = ev_dense(layer, rows, n_rows, sums, q);
+            operations = n_rows * layer->length;
         } else if (layer->path == EV_SCATTER16) {
             ev_scatter16(layer, events, n_events, sums);
         } else {
@@ -222,7 +233,8 @@ static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t s
                         image->probe_v ? image->probe_v + t * n : NULL, image->spikes_out + t * n};
         ev_update(layer, &step, &total);
         image->counts[EV_INPUT_SPIKES] += n_events;
-        image->counts[EV_SYNAPTIC_OPS] += ev_operations(layer, events, n_events);
+        if (layer->path != EV_DENSE) operations = ev_operations(layer, events, n_events);
+        image->counts[EV_SYNAPTIC_OPS] += operations;
     }
     image->counts[EV_OUTPUT_SPIKES] += total.spikes;
     image->counts[EV_ACTIVE_UPDATES] += total.active;
@@ -245,7 +257,7 @@ static int ev_run_image(const ev_layer *layer, const ev_image *image, int64_t st
     const int64_t n = layer->n, slot_stride = n + EV_PAD, depth = layer->depth;
     char *scratch = (char *)calloc(1, ev_scratch(layer));
     if (!scratch) return 0;
-    const int16_t **rows = (const int16_t **)scratch;
+    const void **rows = (const void **)scratch;
     int32_t *ring = (int32_t *)(rows + layer->n_in + EV_PAD);
     int32_t *events = ring + slot_stride * depth;
     int16_t *sums = (int16_t *)(events + layer->n_in + EV_PAD);
@@ -308,26 +320,49 @@ static int ev_sums_fit(const ev_layer *layer, int64_t n_edges, const int16_t *we
     return fits;
 }
 
-/* Rows padded with zeros to whole vectors, aligned; NULL if there was no memory. */
-static int16_t *ev_pad(const int16_t *weights, int64_t n_rows, int64_t length, int64_t stride)
+/* What the dense path reads: rows padded with zeros to whole vectors, as int8 where all weights fit, and where the row
+   of each input starts. One block of memory, which the caller frees; NULL if there was none. */
+static void *ev_pack(ev_layer *layer, int64_t n_rows)
 {
-    int16_t *padded = (int16_t *)calloc((size_t)(n_rows * stride) + EV_S, sizeof *padded);
-    if (padded)
-        for (int64_t r = 0; r < n_rows; r++) memcpy(padded + r * stride, weights + r * length, (size_t)length * 2);
-    return padded;
+    const int64_t length = layer->length, stride = (length + EV_S - 1) / EV_S * EV_S, old = layer->stride;
+    int bytes = EV_BYTES > 16; /* SSE2 has no load that widens bytes: there int16 is faster */
+    for (int64_t r = 0; bytes && r < n_rows; r++)
+        for (int64_t c = 0; c < length; c++) bytes &= layer->weights[r * old + c] == (int8_t)layer->weights[r * old + c];
+    const size_t size = (size_t)(n_rows * stride) * (bytes ? 1 : 2), pointers = (size_t)layer->n_in * sizeof(void *);
+    char *block = (char *)calloc(1, pointers + size + EV_BYTES);
+    if (!block) return NULL;
+    const void **first = (const void **)block;
+    char *table = block + pointers;
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t c = 0; c < length; c++) {
+            if (bytes) ((int8_t *)table)[r * stride + c] = (int8_t)layer->weights[r * old + c];
+            else ((int16_t *)table)[r * stride + c] = layer->weights[r * old + c];
+        }
+    for (int64_t j = 0; j < layer->n_in; j++) {
+        const int64_t edge = layer->indptr[j];
+        if (layer->indptr[j + 1] > edge) first[j] = table + layer->row[edge] * stride * (bytes ? 1 : 2);
+    }
+    layer->first = first, layer->stride = stride, layer->bytes = bytes;
+    return block;
 }
 
 /* Adds the whole numbers in `from` to q and clears them; returns how many were no whole numbers within int32. */
 static int64_t ev_take_whole(double *from, int32_t *q, int64_t n)
 {
     int64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (from[i] == 0.0) continue;
-        if (from[i] >= -2147483648.0 && from[i] <= 2147483647.0 && from[i] == (double)(int32_t)from[i])
-            q[i] = (int32_t)((uint32_t)q[i] + (uint32_t)(int32_t)from[i]);
-        else
-            bad++;
-        from[i] = 0.0;
+    for (int64_t i = 0; i < n; i += 8) {
+        const int64_t end = i + 8 < n ? i + 8 : n;
+        uint64_t any = 0, bits[8] = {0};
+        memcpy(bits, from + i, (size_t)(end - i) * sizeof(double));
+        for (int k = 0; k < 8; k++) any |= bits[k];
+        if (!any) continue; /* the rule, where no synapses of Brian2 add anything */
+        for (int64_t k = i; k < end; k++) {
+            if (from[k] >= -2147483648.0 && from[k] <= 2147483647.0 && from[k] == (double)(int32_t)from[k])
+                q[k] = (int32_t)((uint32_t)q[k] + (uint32_t)(int32_t)from[k]);
+            else
+                bad++;
+            from[k] = 0.0;
+        }
     }
     return bad;
 }

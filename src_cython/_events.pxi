@@ -7,16 +7,15 @@ physics. Array letters: B images, T steps, I inputs, N neurons, E edges, L weigh
 
 from cython.parallel cimport prange
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 
-from numpy import zeros
+from numpy import arange, asarray, zeros
 
 cdef extern from "_events.h" nogil:
     enum: EV_COUNTS
     enum: EV_SYNAPTIC_OPS, EV_INPUT_SPIKES, EV_OUTPUT_SPIKES, EV_ACTIVE_UPDATES, EV_INACTIVE_UPDATES
     enum: EV_Q_WRAPS, EV_U_WRAPS, EV_V_CLIPS
     enum: EV_DENSE, EV_SCATTER16, EV_SCATTER32
-    enum: EV_S
     ctypedef struct ev_layer:
         const int32_t *indptr
         const int32_t *target
@@ -26,6 +25,7 @@ cdef extern from "_events.h" nogil:
         int64_t n_in, length, stride
         int32_t shift, depth, path
         int64_t chunk
+        int32_t bytes
         const int32_t *du
         const int32_t *dv
         const int32_t *threshold
@@ -58,7 +58,10 @@ cdef extern from "_events.h" nogil:
         int64_t spikes, active, q_wraps, u_wraps, v_clips
     int ev_prepare(ev_layer *, int64_t, int64_t, const int16_t *)
     int ev_sums_fit(const ev_layer *, int64_t, const int16_t *)
-    int16_t *ev_pad(const int16_t *, int64_t, int64_t, int64_t)
+    void *ev_pack(ev_layer *, int64_t)
+    int64_t ev_rows(const ev_layer *, const int32_t *, int64_t, const void **)
+    void ev_dense_into(const ev_layer *, const void *const *, int64_t, int, int16_t *, int32_t *)
+    void ev_add_rows(const void *const *, int64_t, int64_t, int, int16_t *)
     int ev_run_image(const ev_layer *, const ev_image *, int64_t)
     void ev_scatter32(const ev_layer *, const int32_t *, int64_t, int32_t *, int64_t, int64_t, int)
     int64_t ev_operations(const ev_layer *, const int32_t *, int64_t)
@@ -123,7 +126,7 @@ cdef int _neurons(ev_layer *layer, const int32_t[::1] du, const int32_t[::1] dv,
     return 0
 
 
-def run_layer(const uint8_t[:, :, ::1] spikes_in, *, const int32_t[::1] indptr, const int32_t[::1] target,
+def run_layer(const uint8_t[:, :, :] spikes_in, *, const int32_t[::1] indptr, const int32_t[::1] target,
               const int32_t[::1] row, const uint8_t[::1] delay=None, const int16_t[:, ::1] weights, int shift=0,
               const int32_t[::1] du, const int32_t[::1] dv, const int32_t[::1] threshold, const int32_t[:, ::1] bias,
               const int32_t[::1] refractory, bint subtract_reset=False, int q_bits, int u_bits, int v_limit,
@@ -136,7 +139,7 @@ def run_layer(const uint8_t[:, :, ::1] spikes_in, *, const int32_t[::1] indptr, 
     cdef int64_t edges = target.shape[0], shared = bias.shape[0] == 1
     cdef int depth, deepest = 0, fits = 1, failed = 0
     cdef ev_layer layer
-    cdef int16_t *padded = NULL
+    cdef void *packed = NULL
     cdef const int16_t *given
     if delay is not None and ring is None:
         for i in range(delay.shape[0]):
@@ -152,6 +155,8 @@ def run_layer(const uint8_t[:, :, ::1] spikes_in, *, const int32_t[::1] indptr, 
             v[:] = initial_voltage
     _need(spikes_out, (images, steps, n), "spikes_out")
     _need(spikes_in, (images, steps, indptr.shape[0] - 1), "spikes_in")
+    if steps and indptr.shape[0] > 1 and (spikes_in.strides[2] != 1 or spikes_in.strides[1] != spikes_in.shape[2]):
+        raise ValueError("events kernel: the steps of an image in spikes_in must lie one behind the other")
     _need(counts, (images, EV_COUNTS), "counts")
     _need(bias, (1 if shared else images, n), "bias")
     for array, name in ((u, "u"), (v, "v"), (counter, "counter")):
@@ -176,22 +181,20 @@ def run_layer(const uint8_t[:, :, ::1] spikes_in, *, const int32_t[::1] indptr, 
             fits = ev_sums_fit(&layer, edges, given)
             if fits == 0:
                 layer.path = EV_SCATTER32
-        if fits >= 0 and layer.path == EV_DENSE and layer.length % EV_S:
-            layer.stride = (layer.length + EV_S - 1) // EV_S * EV_S
-            padded = ev_pad(given, weights.shape[0], layer.length, layer.stride)
-            layer.weights = padded
-            if padded == NULL:
+        if fits >= 0 and layer.path == EV_DENSE:
+            packed = ev_pack(&layer, weights.shape[0])
+            if packed == NULL:
                 fits = -1
         if fits >= 0:
             for b in prange(images, schedule="dynamic", num_threads=threads):
                 failed += 1 - _image(&layer, b, shared, spikes_in, bias, u, v, counter, ring, spikes_out,
                                      probe_u, probe_v, counts)
-        free(padded)
+        free(packed)
     if fits < 0 or failed:
         raise MemoryError("events kernel: no memory for the scratch arrays")
 
 
-cdef int _image(const ev_layer *layer, int64_t b, bint shared, const uint8_t[:, :, ::1] spikes_in,
+cdef int _image(const ev_layer *layer, int64_t b, bint shared, const uint8_t[:, :, :] spikes_in,
                 const int32_t[:, ::1] bias, int32_t[:, ::1] u, int32_t[:, ::1] v, int32_t[:, ::1] counter,
                 int32_t[:, :, ::1] ring, uint8_t[:, :, ::1] spikes_out, int32_t[:, :, ::1] probe_u,
                 int32_t[:, :, ::1] probe_v, int64_t[:, ::1] counts) noexcept nogil:
@@ -207,37 +210,117 @@ cdef int _image(const ev_layer *layer, int64_t b, bint shared, const uint8_t[:, 
     return ev_run_image(layer, &image, spikes_in.shape[1])
 
 
+def add_rows(const int16_t[:, ::1] weights, const int32_t[::1] chosen):
+    """Sums (N,) modulo 2^16 of the chosen rows (R,) of weights (I, N), again and again the same row where it is listed
+    so: the inner loop of a dense layer and nothing else, which benchmarks take for its bound."""
+    cdef int64_t k, n_in = weights.shape[0], n = weights.shape[1], count = chosen.shape[0]
+    cdef ev_layer layer
+    cdef void *packed
+    cdef const void **rows
+    every = arange(n_in + 1, dtype="int32")
+    cdef const int32_t[::1] indptr = every, row = every[:n_in], target = zeros(n_in, "int32")
+    for k in range(count):
+        if not 0 <= chosen[k] < n_in:
+            raise ValueError("events kernel: a chosen row outside the weight table")
+    _connect(&layer, indptr, target, row, None, weights, 0, 1, n)
+    packed = ev_pack(&layer, n_in)
+    rows = <const void **> malloc((count + 1) * sizeof(void *))
+    if packed == NULL or rows == NULL:
+        free(packed)
+        free(rows)
+        raise MemoryError("events kernel: no memory for the scratch arrays")
+    cdef int16_t[::1] sums = zeros(layer.stride, "int16")
+    with nogil:
+        ev_rows(&layer, &chosen[0], count, rows)
+        ev_add_rows(rows, count, layer.stride, layer.bytes, &sums[0])
+        free(packed)
+        free(rows)
+    return asarray(sums)[:n]
+
+
 cdef class Connection:
-    """Block rows prepared once, for delivery into the ring of one core; arguments as in `run_layer`."""
+    """Block rows prepared once, for delivery into the ring of one core; arguments as in `run_layer`.
+
+    `lag` is a delay of all edges, in place of one for each. The core may stand for `copies` of n neurons, one behind the
+    other, and the source for as many of I inputs; with `spread` the source is one of I inputs, for all copies.
+    """
 
     cdef ev_layer layer
     cdef object keep
-    cdef readonly int depth
+    cdef void *packed
+    cdef const void **rows
+    cdef int32_t[::1] events
+    cdef int16_t[::1] sums
+    cdef int64_t copies
+    cdef int lag
+    cdef bint spread
+    cdef readonly int depth  # slots that a ring needs at least
     cdef readonly int64_t n_in, n
 
     def __init__(self, *, const int32_t[::1] indptr, const int32_t[::1] target, const int32_t[::1] row,
-                 const uint8_t[::1] delay=None, const int16_t[:, ::1] weights, int shift, int n, int depth):
+                 const uint8_t[::1] delay=None, const int16_t[:, ::1] weights, int shift, int n, int depth, int lag=0,
+                 int copies=1, bint spread=False):
+        if not 0 <= lag < depth or (lag and delay is not None) or copies < 1:
+            raise ValueError("events kernel: lag 0..depth-1 and no delay beside it, copies 1 or more")
         _connect(&self.layer, indptr, target, row, delay, weights, shift, depth, n)
         self.keep = (indptr, target, row, delay, weights)
-        self.depth, self.n, self.n_in = depth, n, self.layer.n_in
+        self.depth, self.n, self.n_in = lag + 1 if delay is None else max(delay) + 1, n, self.layer.n_in
+        self.lag, self.copies, self.spread = lag, copies, spread
+        self.events = zeros(self.n_in + 1, "int32")
+        if self.layer.path == EV_DENSE:
+            free(self.packed)
+            free(self.rows)
+            self.packed = ev_pack(&self.layer, weights.shape[0])
+            self.rows = <const void **> malloc((self.n_in + 1) * sizeof(void *))
+            if self.packed == NULL or self.rows == NULL:
+                raise MemoryError("events kernel: no memory for the packed weights")
+        self.sums = zeros(self.layer.stride, "int16")
+
+    def __dealloc__(self):
+        free(self.packed)
+        free(self.rows)
 
     def deliver(self, const int32_t[::1] spikespace, int32_t[:, ::1] ring, int head, int first, int64_t[::1] counts):
         """Add the rows of the spiking inputs to ring slots (head + delay) % D and count them.
 
         `spikespace` holds the indices of the spiking neurons and, last, their number; the inputs are the neurons
-        first .. first + I - 1, others are skipped.
+        first .. first + copies * I - 1, others are skipped.
         """
-        cdef int64_t k, n_spikes = spikespace[spikespace.shape[0] - 1]
-        cdef int32_t one
-        if (ring.shape[0] != self.depth or ring.shape[1] != self.n or not 0 <= head < self.depth
+        cdef int64_t k, one, copy, found = 0, current = 0, n_spikes = spikespace[spikespace.shape[0] - 1]
+        cdef int64_t n_in = self.n_in, most = n_in if self.spread else n_in * self.copies
+        if (ring.shape[0] < self.depth or ring.shape[1] != self.n * self.copies or not 0 <= head < ring.shape[0]
                 or n_spikes >= spikespace.shape[0] or counts.shape[0] != EV_COUNTS):
             raise ValueError("events kernel: ring, spikes or counts do not belong to this connection")
+        self.layer.depth = ring.shape[0]
+        head = (head + self.lag) % self.layer.depth
         for k in range(n_spikes):
             one = spikespace[k] - first
-            if 0 <= one < self.n_in:
-                ev_scatter32(&self.layer, &one, 1, &ring[0, 0], self.n, head, 1)
-                counts[EV_INPUT_SPIKES] += 1
-                counts[EV_SYNAPTIC_OPS] += ev_operations(&self.layer, &one, 1)
+            if not 0 <= one < most:
+                continue
+            if found == n_in or not 0 <= one - current * n_in < n_in:
+                self._add(current, found, ring, head, counts)
+                found, current = 0, one // n_in
+            self.events[found] = <int32_t> (one - current * n_in)
+            found += 1
+        if not self.spread:
+            self._add(current, found, ring, head, counts)
+            return
+        for copy in range(self.copies):
+            self._add(copy, found, ring, head, counts)
+
+    cdef void _add(self, int64_t copy, int64_t found, int32_t[:, ::1] ring, int head, int64_t[::1] counts) noexcept:
+        """The first `found` events into one copy."""
+        cdef int64_t n_rows
+        if found == 0:
+            return
+        counts[EV_INPUT_SPIKES] += found
+        if self.packed != NULL:
+            n_rows = ev_rows(&self.layer, &self.events[0], found, self.rows)
+            ev_dense_into(&self.layer, self.rows, n_rows, self.layer.shift, &self.sums[0], &ring[head, copy * self.n])
+            counts[EV_SYNAPTIC_OPS] += n_rows * self.layer.length
+            return
+        ev_scatter32(&self.layer, &self.events[0], found, &ring[0, copy * self.n], self.n * self.copies, head, 1)
+        counts[EV_SYNAPTIC_OPS] += ev_operations(&self.layer, &self.events[0], found)
 
 
 cdef class Core:

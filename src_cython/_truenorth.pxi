@@ -10,26 +10,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-cdef extern from * nogil:
-    """
-    #include <stdlib.h>
-    #if defined(__x86_64__)
-    /* x86-64-v4 and what Ice Lake and Zen 4 have beside it; the compiler's check includes the operating system. */
-    static int cpu_supports_v4(void)
-    {
-        __builtin_cpu_init();
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
-               __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bitalg") &&
-               __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("gfni") &&
-               __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
-    }
-    #else
-    static int cpu_supports_v4(void) { return 0; }
-    #endif
-    """
-    int cpu_supports_v4() noexcept
+cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size) noexcept
 
 cdef extern from "_truenorth.h" nogil:
@@ -104,11 +85,6 @@ cdef int _check(int64_t cores, const uint8_t[:, ::1] axon_type, const int32_t[:,
             if route[c, j] < -1 or route[c, j] >> 12 >= cores or (route[c, j] >= 0 and not route[c, j] & 15):
                 raise ValueError("truenorth kernel: route outside the cores, or with delay 0")
     return 0
-
-
-def cpu_has_v4():
-    """Whether this CPU runs the AVX-512 build of this kernel."""
-    return bool(cpu_supports_v4())
 
 
 def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=0, const uint8_t[:, :, ::1] crossbar,

@@ -1,11 +1,28 @@
 """Fairness: each entry of the catalogue is found where it is committed, and only there."""
 
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from neuroemu import break_even, chips, compare, datasets, plot, quantize, run, to_spiking, unfair
+from neuroemu import (
+    Writing,
+    break_even,
+    chips,
+    compare,
+    datasets,
+    fairness,
+    matched_baseline,
+    plot,
+    quantize,
+    run,
+    to_spiking,
+    unfair,
+)  # fmt: skip
+from neuroemu._counts import si
 from neuroemu.energy import Cost, CostTable
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.plot import treemap
@@ -147,3 +164,116 @@ def test_treemap_fills_its_rectangle_in_proportion(loihi):
     assert (covered == 1).all()
     texts = {text.get_text().split("\n")[0] for text in plot.energy_treemap(loihi).axes[0].texts}
     assert {"static", "conv1"} <= texts
+
+
+# --- entries of the catalogue, one by one; docs/fairness.md has them all --------------------------------------------
+
+
+def test_price_of_wider_operands(case, tpu):
+    """A network of 8 bits charged at Horowitz's fp32 multiplication and addition."""
+    fp32 = replace(chips.TPU_V1.costs.costs[1], value=4.6e-12, bits=32)
+    wide = replace(chips.TPU_V1, costs=CostTable(costs=(fp32,), covered=chips.TPU_V1.costs.covered, free={
+        **chips.TPU_V1.costs.free}))  # fmt: skip
+    assert "price of wider operands" in names([run(case[1], wide, case[3])])
+    assert "price of wider operands" not in names([tpu, run(case[0], chips.A100, case[3])])
+
+
+def test_operations_of_a_multiply_accumulate(case):
+    table = chips.EDGE_TPU.costs
+    one = replace(table, costs=[replace(cost, ops_per_mac=1) for cost in table.costs])
+    assert "operations of a multiply-accumulate" in names([run(case[1], replace(chips.EDGE_TPU, costs=one), case[3])])
+    assert "operations of a multiply-accumulate" not in names([run(case[1], chips.EDGE_TPU, case[3])])
+
+
+def test_zeros_multiplied(case, loihi, tpu):
+    found = [u for u in unfair([loihi, tpu]) if u.name == "zeros multiplied"]
+    assert [u.chips for u in found] == [("TPU v1",)]
+    hermes = run(case[1], chips.HERMES, case[3], labels=case[4])
+    assert "zeros multiplied" not in names([loihi, hermes]) + names([tpu]) + names([loihi])
+
+
+def test_writing_left_out(case, loihi, tpu):
+    hermes, puma = (run(case[1], chip, case[3]) for chip in (chips.HERMES, chips.PUMA))
+    found = [u for u in unfair([hermes, puma, loihi, tpu]) if u.name == "writing left out"]
+    assert [u.chips for u in found] == [("HERMES",)] and "x cell_write an inference" in found[0].text
+    off = run(case[1], replace(chips.PUMA, writing=None), case[3])
+    found = [u for u in unfair([off, puma]) if u.name == "writing left out"]
+    assert [u.chips for u in found] == [("PUMA",)] and "by choice" in found[0].text
+    often = run(case[1], replace(chips.TPU_V1, writing=Writing(inferences=10)), case[3])
+    assert [u.chips for u in unfair([often]) if u.name == "writing left out"] == [("TPU v1",)]
+
+
+def test_routing_left_out(case, loihi, tpu):
+    told = {
+        name: "routing left out" in names([run(case[1], chips.ALL[name], case[3])])
+        for name in ("HERMES", "ISAAC", "PUMA", "NEURRAM", "IBM34", "A100")
+    }
+    assert told == {"HERMES": True, "ISAAC": True, "PUMA": True, "NEURRAM": True, "IBM34": False, "A100": False}
+    assert "routing left out" not in names([loihi, tpu])
+    routed = chips.PUMA.costs.with_costs(price("activation_op", "network"))
+    assert "routing left out" not in names([run(case[1], replace(chips.PUMA, costs=routed), case[3])])
+
+
+def test_host_left_out(case, tpu):
+    board = run(case[1], chips.KV260, case[3], labels=case[4])
+    found = [u for u in unfair([board, tpu]) if u.name == "host left out"]
+    assert [u.chips for u in found] == [("TPU v1",)] and "KV260" in found[0].text
+    assert "host left out" not in names([board]) + names([tpu])
+
+
+def test_prices_fitted_at_the_peak_rate(case):
+    assert "peak against sustained rate" in names([run(case[1], chips.KV260, case[3])])
+
+
+@pytest.mark.parametrize("steps, bits", [(1, 2), (3, 2), (4, 3), (7, 3), (8, 4), (15, 4), (16, 5), (255, 8), (1000, 8)])
+def test_the_matched_baseline_has_as_many_levels_as_the_spikes(case, steps, bits):
+    """ceil(log2(T + 1)), within the 2 to 8 bits of quantize."""
+    net = case[0]
+    matched = matched_baseline(net, steps=steps, samples=net.samples[:8])
+    assert {grid.bits for name, grid in matched.grids.items() if name in ("relu1", "relu2")} == {bits}
+    assert bits == min(8, max(2, int(np.ceil(np.log2(steps + 1)))))
+
+
+def test_the_matched_baseline_is_not_told_as_unmatched(case, loihi):
+    net, _, _, x, y = case
+    matched = matched_baseline(net, steps=loihi.form.steps, samples=net.samples)
+    found = compare([loihi, run(matched, chips.TPU_V1, x, labels=y)])
+    assert "unmatched precision" not in [u.name for u in found.unfair]
+    told = [u for u in unfair([loihi, run(case[1], chips.TPU_V1, x, labels=y)]) if u.name == "unmatched precision"]
+    assert "matched_baseline(network, steps=16)" in told[0].text
+    with pytest.raises(InputError, match="steps"):
+        matched_baseline(net, steps=0, samples=net.samples)
+
+
+def test_comparison_prints_energy_delay_writing_and_break_even(case, loihi, tpu):
+    found = compare([loihi, tpu, run(case[1], chips.HBM_PIM, case[3], labels=case[4])])
+    text = repr(found)
+    assert [(even.spiking, even.other) for even in found.break_even] == [("LOIHI", "TPU v1")]
+    assert f"Break-even: {break_even(loihi, tpu)}." in text
+    assert "energy x delay" in text and si(loihi.energy_delay_product, "Js") in text
+    assert "LOIHI, TPU v1, HBM-PIM: writing: written once for 1,000,000 inferences." in text
+    assert json.loads(found.to_json())[0]["energy"][0]["boundary"] == loihi.energy.lines[0].cost.boundary
+
+
+def test_each_finding_stands_on_the_page():
+    page = (Path(__file__).parents[1] / "docs" / "fairness.md").read_text(encoding="utf-8")
+    source = Path(fairness.__file__).read_text(encoding="utf-8")
+    found = set(re.findall(r'Unfair\("([^"]+)"', source))
+    assert len(found) >= 16
+    assert found == set(re.findall(r'"([a-z0-9- ]+)"', page))
+
+
+def test_memory_that_another_price_holds_is_not_left_out(case, tpu):
+    held = {name: run(case[1], chips.ALL[name], case[3]) for name in ("KV260", "T4", "XEON_E5_2699V3")}
+    told = {name: "weight fetches left out" in names([result]) for name, result in held.items()}
+    assert told == {"KV260": False, "T4": False, "XEON_E5_2699V3": True}
+    text = repr(compare([run(case[1], chips.TPU_V1, case[3]), held["KV260"]]))
+    assert "Static energy is that of the powered chip (KV260: board) for each" in text
+
+
+def test_pictures_refuse_an_unknown_energy(case, tpu):
+    unknown = run(case[1], chips.HBM_PIM, case[3], labels=case[4])
+    for draw in (plot.energy_treemap, plot.energy_parts, plot.pareto, plot.front):
+        with pytest.raises(InputError, match="energy of HBM-PIM is unknown"):
+            draw(unknown)
+    assert plot.front([tpu])

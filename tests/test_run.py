@@ -47,7 +47,7 @@ def test_digital_chips_give_the_integer_reference(network, images, results):
 def test_every_joule_is_a_count_times_a_price(results):
     for result in results:
         for line in result.energy.lines:
-            assert line.joules == pytest.approx(line.quantity * line.cost.value)
+            assert line.joules == pytest.approx(line.quantity * line.cost.value, rel=1e-9, abs=0)
             assert line.cost.source
             if line.cost.unit == "J":
                 assert line.quantity == result.counts[line.layer, line.cost.event]
@@ -57,11 +57,17 @@ def test_every_joule_is_a_count_times_a_price(results):
 
 def test_rows_have_stable_columns(results):
     columns = (
-        "network chip accuracy accuracy_low accuracy_high chips_low chips_high energy_per_inference_J dynamic_J "
-        "static_J latency_s throughput_per_s units utilisation boundary batch images trials seed version data_hash"
+        "network chip accuracy accuracy_low accuracy_high chips_low chips_high energy_per_inference_J energy_low_J "
+        "energy_high_J dynamic_J static_J latency_s energy_delay_Js throughput_per_s units utilisation boundary batch "
+        "images trials seed version data_hash units_present busy work used_mm2 chip_mm2"
     ).split()
     for result in results:
         assert list(result.row()) == columns
+        row = result.row()
+        assert row["energy_low_J"] <= row["energy_per_inference_J"] * (1 + 1e-9) <= row["energy_high_J"] * (1 + 2e-9)
+        assert row["energy_delay_Js"] == pytest.approx(
+            row["energy_per_inference_J"] * row["latency_s"], rel=1e-9, abs=0
+        )
         assert result.row()["dynamic_J"] + result.row()["static_J"] == pytest.approx(result.energy_per_inference)
 
 

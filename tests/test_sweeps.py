@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroemu import Sweep, ageing, chips, datasets, plot, quantize, run, sweep
+from neuroemu import Sweep, ageing, chips, datasets, plot, quantize, refresh_time, run, sweep
 from neuroemu.chips import HERMES
 from neuroemu.crossbar import Adc, ColumnAffine, NoCompensation
 from neuroemu.errors import ArgumentTypeError, FileFormatError, InputError
@@ -112,6 +112,22 @@ def test_bad_arguments(network, images, tmp_path):
         sweep(by_bits(network), [8], x, store=tmp_path / "nowhere" / "a.csv")
     with pytest.raises(InputError, match="has no accuracy"):
         plot.sweep({"a": sweep(by_bits(network), [8], x[:2])})
+
+
+def aged(*pairs):
+    return Sweep("seconds", tuple({"seconds": t, "accuracy": a} for t, a in pairs))
+
+
+def test_a_chip_is_written_anew_before_it_fails():
+    """The last age before the first failure, whatever comes after it and in whatever order the ages stand."""
+    found = aged((1.0, 0.98), (3600.0, 0.95), (60.0, 0.97), (1e6, 0.80), (1e7, 0.96))
+    assert refresh_time(found, minimum_accuracy=0.95) == 3600.0
+    assert refresh_time(found, minimum_accuracy=0.96) == 60.0
+    assert refresh_time(found, minimum_accuracy=0.5) == 1e7
+    with pytest.raises(InputError, match="not reached 1 s after"):
+        refresh_time(found, minimum_accuracy=0.99)
+    with pytest.raises(InputError, match="over 'bits'"):
+        refresh_time(Sweep("bits", ({"bits": 8, "accuracy": 1.0},)), minimum_accuracy=0.5)
 
 
 def test_ageing_runs_the_same_chips_at_every_time(network, images, tmp_path):

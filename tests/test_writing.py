@@ -1,16 +1,17 @@
 """Writing of cells: how many writes programming takes, and what share of them an inference carries."""
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroemu import quantize, run
+from neuroemu import chips, datasets, quantize, run, to_sigma_delta, to_spiking
 from neuroemu.crossbar import BitSliced, CrossbarChip, DifferentialPair, OffsetColumn, Significance, program
 from neuroemu.crossbar.cells import CellMapping
-from neuroemu.devices import Generic, Ideal, NormalNoise, WriteVerified
+from neuroemu.devices import Generic, Ideal, NormalNoise, Pcm, WriteVerified
 from neuroemu.energy import Cost, CostTable, Counts, Writing, price
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.network import Dense, sequential
@@ -131,3 +132,73 @@ def test_bad_settings_are_refused(field):
     with pytest.raises(ArgumentTypeError):
         chip(writing=5)
     assert replace(chip(), writing=None).writing is None
+
+
+def test_each_copy_of_a_network_on_a_chip_is_loaded():
+    net, images = datasets.mnist_truenorth_network(), datasets.mnist_test(1)[0]
+    one, three = (run(net, replace(chips.TRUENORTH, copies=n), images).energy.writes for n in (1, 3))
+    assert three == 3 * one and one.total("weight_upload_byte") > 0
+
+
+# --- refresh against drift, and loading of other chips -------------------------------------------------------------
+
+
+def test_cells_that_drift_are_refreshed_at_the_age_of_their_reads():
+    """By hand: interval / age more of all writes; the accuracy is told for that age."""
+    result = run(NET, chip(device=Pcm(), seconds=100.0), X)
+    n, interval = result.energy.writes.total("cell_write"), 1 / result.throughput
+    assert result.energy.per_inference == pytest.approx(n * 1e-12 * (1e-6 + interval / 100.0), rel=1e-9, abs=0)
+    assert "refreshed every 100 s" in result.energy.report()
+    for writing, told in (
+        (Writing(refresh_seconds=inf), "never refreshed"),
+        (Writing(refresh_inferences=7), "every 7"),
+    ):
+        off = run(NET, chip(device=Pcm(), seconds=100.0, writing=writing), X).energy
+        share = 1e-6 + (1 / 7 if writing.refresh_inferences else 0.0)
+        assert off.per_inference == pytest.approx(n * 1e-12 * share, rel=1e-9, abs=0) and told in off.report()
+
+
+@pytest.mark.parametrize("fields", [{"device": Ideal(), "seconds": 100.0}, {"device": Pcm()}], ids=["ideal", "at once"])
+def test_cells_that_do_not_drift_on_are_not_refreshed(fields):
+    assert "refreshed" not in run(NET, chip(**fields), X).energy.report()
+
+
+def test_a_programmed_chip_is_refreshed_at_the_age_at_which_it_is_read():
+    made = program(NET, chip(device=Pcm(), seconds=50.0), seed=0)
+    assert "refreshed every 50 s" in run(NET, made, X).energy.report()
+    assert "refreshed every 1000 s" in run(NET, made.at(1000.0), X).energy.report()
+
+
+LOADED = {"LOIHI": "spiking", "TRUENORTH": "ticks", "LOIHI2": "graded", "TPU_V1": "dense", "A100": "dense"}
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_other_chips_are_loaded_with_their_weights(name):
+    """A byte a weight of 8 bits and four a bias, once in a million inferences, unless it is left out."""
+    net = datasets.mnist_network()
+    net = quantize(net, samples=net.samples)
+    found = {"dense": net, "spiking": to_spiking(net, steps=2, samples=net.samples), "graded": to_sigma_delta(net)}
+    used = datasets.mnist_truenorth_network() if name == "TRUENORTH" else found[LOADED[name]]
+    images = datasets.mnist_test(1)[0]
+    energy = run(used, chips.ALL[name], images).energy
+    bits = [
+        layer.weight.size * layer.weight_grid.bits + (0 if layer.bias is None else 32 * layer.bias.size)
+        for layer in used.weighted
+    ]
+    assert energy.writes.total("weight_upload_byte") == sum(-(-n // 8) for n in bits)
+    assert energy.writing == Writing() and "weight_upload_byte" in energy.free
+    if not energy.unknown:
+        assert "written once for 1,000,000 inferences" in energy.report()
+    upload = Cost(
+        event="weight_upload_byte", value=1e-9, kind="marginal", device="memory", source="made up", evidence="assumed",
+        part="writing",
+    )  # fmt: skip
+    priced = run(used, replace(chips.ALL[name], costs=chips.ALL[name].costs.with_costs(upload)), images).energy
+    if not energy.unknown:
+        assert priced.per_inference - energy.per_inference == pytest.approx(
+            1e-15 * energy.writes.total("weight_upload_byte"), rel=1e-3, abs=0
+        )
+    off = run(used, replace(chips.ALL[name], writing=None), images).energy
+    assert off.writes is None and off.writing is None
+    with pytest.raises(ArgumentTypeError, match="Writing"):
+        run(used, replace(chips.ALL[name], writing=5), images)

@@ -11,11 +11,14 @@ SLOWEST = 10.0  # assumed: programs reach a tenth of the peak rate at least
 NAMES = {8: "op_int8", 16: "op_fp16", 32: "op_fp32"}
 
 
-def idle(device: str, watts: float, *, band, source: str, node_nm: float, note: str) -> Cost:
-    """Static power of a card with a loaded model."""
+def idle(
+    device: str, watts: float, *, band, source: str, node_nm: float, note: str, scope: str = "chip",
+    evidence: str = "estimate",
+) -> Cost:  # fmt: skip
+    """Static power of a card with a loaded model, or of the whole board."""
     return Cost(
-        event="idle", value=watts, kind="static", device=device, source=source, evidence="estimate", part="chip",
-        scope="chip", band=band, node_nm=node_nm, note=note,
+        event="idle", value=watts, kind="static", device=device, source=source, evidence=evidence, part="chip",
+        scope=scope, band=band, node_nm=node_nm, note=note,
     )  # fmt: skip
 
 

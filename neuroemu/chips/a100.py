@@ -4,6 +4,7 @@ Rates are the vendor's, without structured sparsity. Energy is measured per oper
 the idle power of a card that holds a loaded model.
 """
 
+from ..area import Area
 from ..digital import Roofline
 from ..energy import Cost, CostTable
 
@@ -81,6 +82,7 @@ A100 = Roofline(
     host_bandwidth=25e9,  # assumed: 32 GB/s nominal, PCIe 4.0 x16 (DATASHEET)
     host_call=6e-6,  # arXiv:2602.21548, section 5.2: 5 to 7 us a copy call
     batch=1,
+    area=Area(chip_mm2=826.0, source="sysrqmts.com, A100 PCIe beside Tesla V100: GA100, without its memory"),
     sources={
         "peak_ops": DATASHEET,
         "bandwidth": DATASHEET,

@@ -8,6 +8,7 @@ voltages, which is not modelled here.
 
 from dataclasses import replace
 
+from ..area import Area
 from ..crossbar import AnalogNeurons, TileGain
 from .hermes import HERMES
 from .neuron_costs import analog_neuron_costs
@@ -23,6 +24,7 @@ PCM_NEURONS = replace(
     compensation=TileGain(),
     read_event="spike_read",
     costs=analog_neuron_costs(v_read=HERMES.dac.v_read, pulse_seconds=PCM_PULSE_SECONDS, readout_bits=10),
+    area=Area(),  # of no design
 )
 
 RERAM_NEURONS = replace(
@@ -32,4 +34,5 @@ RERAM_NEURONS = replace(
     compensation=TileGain(),
     read_event="spike_read",
     costs=analog_neuron_costs(v_read=NEURRAM.dac.v_read, pulse_seconds=INTEGRATE, readout_bits=10),
+    area=Area(),  # of no design
 )

@@ -3,6 +3,7 @@
 No idle power was found for any of them: an operation has the rated power over the peak rate as an average price.
 """
 
+from ..area import Area
 from ..digital import Roofline
 from ..energy import CostTable
 from ._power import FREE, IN_OPERATIONS, operations
@@ -49,4 +50,5 @@ ET_SOC_1 = _processor(
     "ET-SoC-1", ESPERANTO_PEAKS, ESPERANTO_WATTS, ESPERANTO, node_nm=7, bandwidth=822e9 / 6,
     excludes=("host processor, card, power supply",),
     sources={"bandwidth": "vlsifacts.com after Hot Chips 33: 822 GB/s for a card of six chips"},
+    area=Area(chip_mm2=570.0, source="golem.de 159115 and vlsifacts.com, both after Hot Chips 33"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ NVIDIA's own sheets were not at hand; each figure names the page that reproduces
 nvidia-smi that users posted. None was found for the T4. The V100 multiplies codes of 8 bits at the rate of fp16.
 """
 
+from ..area import Area
 from ..digital import Roofline
 from ..energy import Cost, CostTable
 from ._power import FREE, IN_OPERATIONS, idle, operations
@@ -32,10 +33,11 @@ def _memory(device: str, joules_per_bit: float, **fields) -> Cost:
     )
 
 
-def _gpu(name: str, costs, peaks, bandwidth: float, sheet: str, host: tuple[float, str], free=FREE) -> Roofline:
+def _gpu(name: str, costs, peaks, bandwidth: float, sheet: str, host: tuple[float, str], die, free=FREE) -> Roofline:
     return Roofline(
         name=name, costs=CostTable(costs=costs, free=free, excludes=EXCLUDES), peak_ops=peaks, bandwidth=bandwidth,
         utilisation=(0.1, 0.5, 0.9), launch_floor=3e-6, host_bandwidth=host[0], host_call=6e-6, batch=1,
+        area=Area(chip_mm2=die[0], source=die[1]),
         sources={
             "peak_ops": sheet, "bandwidth": sheet, "utilisation": "assumed", "launch_floor": FLOOR,
             "host_bandwidth": host[1], "host_call": CALL,
@@ -45,7 +47,7 @@ def _gpu(name: str, costs, peaks, bandwidth: float, sheet: str, host: tuple[floa
 
 T4 = _gpu(
     "T4", operations("T4", T4_PEAKS, rated=T4_WATTS, idle_watts=0.0, source=T4_SHEET, node_nm=12), T4_PEAKS, 320e9,
-    T4_SHEET, (11.7e9, PCIE3), FREE | IN_OPERATIONS,
+    T4_SHEET, (11.7e9, PCIE3), (545.0, "sysrqmts.com, Tesla T4: TU104"), FREE | IN_OPERATIONS,
 )  # fmt: skip
 
 V100 = _gpu(
@@ -58,7 +60,8 @@ V100 = _gpu(
         ),
         *operations("V100", V100_PEAKS, rated=V100_WATTS, idle_watts=V100_IDLE, source=V100_SHEET, node_nm=12),
     ),
-    V100_PEAKS, 900e9, V100_SHEET, (11.7e9, PCIE3), FREE | IN_OPERATIONS,
+    V100_PEAKS, 900e9, V100_SHEET, (11.7e9, PCIE3),
+    (815.0, "sysrqmts.com, A100 PCIe beside Tesla V100: GV100, without its memory"), FREE | IN_OPERATIONS,
 )  # fmt: skip
 
 H100 = _gpu(
@@ -76,4 +79,5 @@ H100 = _gpu(
         _memory("H100", H100_JOULES_PER_BIT, source=ENERGY_SC25, evidence="silicon", node_nm=4),
     ),
     H100_PEAKS, H100_BANDWIDTH, H100_SHEET, (50e9, "assumed, of 64 GB/s nominal (PCIe 5.0 x16)"),
+    (814.0, "tweaktown.com 86032: GH100, without its memory"),
 )  # fmt: skip

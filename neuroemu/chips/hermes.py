@@ -4,14 +4,18 @@ Reference: M. Le Gallo et al., "A 64-core mixed-signal in-memory compute chip ba
 neural network inference", Nat. Electron. 6, 680 (2023), doi:10.1038/s41928-023-01010-1.
 
 The two presets differ in read time and price only: one phase reads all signs of input and weight at once, four phases
-read them one after the other. The lower precision of the one-phase read is not modelled.
+read them one after the other. The lower precision of the one-phase read is not modelled. Copies of a layer, if wanted,
+lie on cores that would else be idle; images then need routing that the published runs do not show.
 """
 
 from dataclasses import replace
 
+from ..area import Area
 from ..crossbar import Adc, ColumnAffine, CrossbarChip, Dac, PercentileRange
 from ..devices import HermesPcm
 from .hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS
+
+CORE_MM2 = 63.1 / 1.55 / 64  # Le Gallo 2023, as quoted: 63.1 TOPS at 1.55 TOPS/mm2, one phase, 64 cores
 
 HERMES = CrossbarChip(
     name="HERMES",
@@ -26,6 +30,11 @@ HERMES = CrossbarChip(
     compensation=ColumnAffine(),  # the chip's digital units scale and shift each column; the fit is ours
     read_event="core_read_1phase",
     read_seconds=HERMES_READ_SECONDS["core_read_1phase"],
+    area=Area(
+        unit_mm2=CORE_MM2,
+        unit="core",
+        unit_source="Le Gallo 2023, as quoted: 63.1 TOPS at 1.55 TOPS/mm2 over 64 cores; what it counts is not said",
+    ),
 )
 
 HERMES_4PHASE = replace(

@@ -2,6 +2,7 @@
 
 Reference: S. Ambrogio et al., "An analog-AI chip for energy-efficient speech recognition and transcription", Nature
 620, 768 (2023), doi:10.1038/s41586-023-06337-5: 35 million devices on 34 tiles; 512 inputs of 8 bits become durations.
+A frame of the RNNT decoder takes "5 time steps of 300 ns each" (Extended Data Fig. 7, caption); a read is one of them.
 
 A weight is a pair of two devices each side here, as the four devices are. That the two of a side count alike is
 assumed, as is the device model, which was fitted on other phase-change arrays of the same maker.
@@ -25,5 +26,5 @@ IBM34 = CrossbarChip(
     seconds=3600.0,
     compensation=ColumnAffine(),  # digital scale and offset of each column, assumed
     read_event="tile_read",
-    read_seconds=1e-6,  # assumed; the abstract gives no time
+    read_seconds=300e-9,  # Extended Data Fig. 7, one time step
 )

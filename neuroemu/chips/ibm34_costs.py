@@ -9,7 +9,7 @@ IBM34_COSTS = CostTable(
     costs=(
         Cost(
             event="tile_read", value=OPS_PER_READ / 12.4e12, kind="average", device="IBM 34 tiles", source=SOURCE,
-            evidence="silicon", part="core", node_nm=14, bits=8, ops_per_mac=2,
+            evidence="silicon", part="chip", node_nm=14, bits=8, ops_per_mac=2,
             note="42.3 nJ: the best published point, all rows and columns in use; converters and links included",
         ),
     ),

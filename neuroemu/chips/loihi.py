@@ -7,6 +7,7 @@ The cores keep one copy of the weights of a convolution where axons share them, 
 A neuron that resets by subtraction takes two compartments; its arithmetic here is v - threshold.
 """
 
+from ..area import Area
 from ..spiking.arithmetic import LOIHI1
 from ..spiking.chip import SpikingChip
 from ..spiking.cores import CoreLimits
@@ -22,6 +23,7 @@ LOIHI = SpikingChip(
     cores_per_tile=4,
     mesh=(8, 4),
     compartments_to_subtract=2,
+    area=Area(chip_mm2=60.0, source="Davies 2018, doi:10.1109/MM.2018.112130359, as quoted", unit="core"),
     step_times=Seconds(
         synaptic_op=LOIHI_SECONDS["synaptic_op"],
         neuron_update_active=LOIHI_SECONDS["neuron_update_active"],

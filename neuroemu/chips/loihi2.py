@@ -9,6 +9,7 @@ event is public, so the energy of a run is unknown; `replace(LOIHI2, costs=LOIHI
 is an assumption of the user's. The mesh is not modelled.
 """
 
+from ..area import Area
 from ..energy import CostTable
 from ..spiking.graded_chip import GradedChip
 from ..spiking.graded_cores import GradedLimits
@@ -19,4 +20,5 @@ LOIHI2 = GradedChip(
     limits=GradedLimits(neurons=8192, memory_bytes=192 * 1024, weight_bits=8),
     cores=128,
     step_seconds=200e-9,
+    area=Area(chip_mm2=31.0, source="en.wikichip.org, intel/loihi_2", unit="core"),
 )

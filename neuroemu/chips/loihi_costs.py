@@ -8,6 +8,8 @@ from ..energy import Cost, CostTable
 
 DAVIES = "Davies 2018, doi:10.1109/MM.2018.112130359, Table 2"
 FRADY = "Frady 2020, arXiv:2004.12691: 3.34 W static for 32 chips"
+EVENT_BAND = (0.83, 1.2)  # a search took 0.83 to 0.92 of these prices (Frady 2020; validation V3); upper end assumed
+STATIC_BAND = (0.81, 1.24)  # a core of another board drew 1.0064 mW (validation V4); lower end assumed
 
 
 def _event(event: str, picojoules: float, part: str, note: str = "") -> Cost:
@@ -21,6 +23,7 @@ def _event(event: str, picojoules: float, part: str, note: str = "") -> Cost:
         part=part,
         node_nm=14,
         voltage=0.75,
+        band=EVENT_BAND,
         note=note,
     )
 
@@ -36,6 +39,7 @@ def _static(scope: str, watts: float, note: str) -> Cost:
         part="chip",
         scope=scope,
         node_nm=14,
+        band=STATIC_BAND,
         note=note,
     )
 
@@ -53,6 +57,7 @@ LOIHI_COSTS = CostTable(
         _static("core", 3.34 / 32 / 128, "0.815 mW: the chip's share, an upper bound for a core"),
     ),
     free={
+        "neuron_spike": "not published apart: an active update includes it",
         "input_spike": "not published: injected by the x86 cores or the host",
         "barrier_sync": "not published: only its time is",
     },

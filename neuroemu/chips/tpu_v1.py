@@ -4,6 +4,7 @@ Reference: N. Jouppi et al., "In-Datacenter Performance Analysis of a Tensor Pro
 doi:10.1145/3079856.3080246 (JOUPPI below). Its batches: 8 to 200; `batch` here is 1 until it is replaced.
 """
 
+from ..area import Area
 from ..digital import SystolicArray
 from ..energy import Cost, CostTable
 
@@ -61,4 +62,5 @@ TPU_V1 = SystolicArray(
     buffer_bytes=24 * 2**20,  # JOUPPI: unified buffer; 4 MiB of accumulators are apart
     double_buffered=True,  # JOUPPI
     batch=1,
+    area=Area(chip_mm2=331.0, at_most=True, source=f"{JOUPPI}, Table 2"),
 )

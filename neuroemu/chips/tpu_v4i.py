@@ -3,6 +3,7 @@
 Four arrays of 128 x 128 multipliers stand side by side as one of 128 x 512. The file gives no static power.
 """
 
+from ..area import Area
 from ..digital import SystolicArray
 from ..energy import Cost, CostTable
 
@@ -48,4 +49,12 @@ TPU_V4I = SystolicArray(
     buffer_bytes=128 * 2**20,
     double_buffered=True,  # assumed
     batch=1,
+    area=Area(
+        chip_mm2=400.0,
+        at_most=True,
+        source="the machine's: vengineer.hatenablog.com 2021-06-28 on Jouppi 2021, doi:10.1109/ISCA52012.2021.00010",
+        unit="array",
+        parts={"global_buffer": 112.0, "local_buffer": 51.0, "multipliers": 8.5e-4 * 128 * 512},
+        unit_source=SOURCE,
+    ),
 )

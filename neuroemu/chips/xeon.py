@@ -3,6 +3,7 @@
 Reference: N. Jouppi et al., ISCA 2017, doi:10.1145/3079856.3080246 (JOUPPI below).
 """
 
+from ..area import Area
 from ..digital import Roofline
 from ..energy import Cost, CostTable
 
@@ -61,6 +62,7 @@ XEON_E5_2699V3 = Roofline(
     utilisation=(0.1, 0.5, 0.9),  # likely: MLP0 at batch 16 reads 27 of 51 GB/s of fp32 weights (JOUPPI, Table 4)
     launch_floor=2e-6,  # assumed: waking a pool of threads
     batch=1,
+    area=Area(chip_mm2=662.0, source="techreport.com review 27018, 2014: Haswell-EP of 18 cores"),
     sources={
         "peak_ops": f"{JOUPPI}, Table 2",
         "bandwidth": f"{JOUPPI}, Table 2",

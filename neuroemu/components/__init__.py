@@ -6,12 +6,12 @@ the area of arithmetic at 45 nm, 1 MB SRAM at 45 nm, SRAM at 7 nm, GDDR6.
 
 from .adc import AdcModel, Andrulis, LinearBits, PowerOfTwo, SaberiTable, SurveyEnvelope, adc_energy
 from .arithmetic import OPERATIONS, operation_energy
-from .cells import CELL_HEAT
+from .cells import CELL_HEAT, PCM_WRITE, RRAM_WRITE
 from .converters import SAMPLE_AND_HOLD, SHIFT_ADD, dac_energy
 from .isaac import ISAAC_PERIPHERY
 from .links import BUS_BIT, CHIP_LINK, HYPERTRANSPORT, MESH_HOP_BIT, ROUTER_FLIT, SPIKE_HOP
 from .memory import DRAM, EDRAM, HBM, SRAM, sram_read
-from .scaling import energy_factor, scaled
+from .scaling import at_voltage, energy_factor, scaled
 
 __all__ = [
     "BUS_BIT",
@@ -24,7 +24,9 @@ __all__ = [
     "ISAAC_PERIPHERY",
     "MESH_HOP_BIT",
     "OPERATIONS",
+    "PCM_WRITE",
     "ROUTER_FLIT",
+    "RRAM_WRITE",
     "SAMPLE_AND_HOLD",
     "SHIFT_ADD",
     "SPIKE_HOP",
@@ -36,6 +38,7 @@ __all__ = [
     "SaberiTable",
     "SurveyEnvelope",
     "adc_energy",
+    "at_voltage",
     "dac_energy",
     "energy_factor",
     "operation_energy",

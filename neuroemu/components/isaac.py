@@ -14,8 +14,12 @@ from .links import HYPERTRANSPORT
 SOURCE = "Shafiee 2016, doi:10.1109/ISCA.2016.12, Table I (version of October 2016)"
 CYCLE = 100e-9  # s, SOURCE
 CYCLES = 16  # of one product of 16-bit operands, one input bit each; SOURCE
+DEPTH = 22  # cycles from fetching the inputs of such a product to storing its result; Shafiee 2016, text
+WAY = DEPTH - CYCLES  # of these, without a read: fetching, converting the last bit, adding, activation, storing
 UNITS, TILES = 12, 168  # in-situ multiply-accumulate units of a tile, tiles of a chip; SOURCE
+ARRAYS = 8  # crossbars of a unit; SOURCE
 CHIP_MM2 = 85.4  # SOURCE
+LINKS_MM2 = 22.88  # of the links to other chips; puma-simulator, include/constants.py, which took it over
 MACS = 8 * 128 * (128 * 2 // 16)  # of a unit in CYCLES: 8 arrays of 128 rows and 128 columns of 2 bits, 16-bit weights
 
 

@@ -77,6 +77,43 @@ def scaled(cost: Cost, *, node_nm: float) -> Cost:
     )
 
 
+VOLTAGE_BAND = (0.4, 1.2)  # measured over V^2, four macros from one supply to others: 0.45 to 1.08; validation V14
+
+
+def at_voltage(cost: Cost, volts: float) -> Cost:
+    """A price per event at another supply, E ~ V^2: an estimate, whose band holds what four macros were found to do.
+
+    Parameters
+    ----------
+    cost : Cost
+        Joules per event, with its voltage.
+    volts : float, 0.5 to 1.3 V
+
+    Raises
+    ------
+    PriceError
+        The price has no voltage, or is a power at rest, which follows another law.
+    """
+    _checks.instance(cost, Cost, who="at_voltage", name="cost")
+    volts = _checks.real(volts, who="at_voltage", name="volts", low=0.5, high=1.3)
+    if cost.voltage is None or cost.unit != "J":
+        raise PriceError(
+            f"at_voltage: '{cost.event}' ({cost.kind}, {cost.voltage} V) is no energy at a known voltage; power at "
+            "rest follows no square"
+        )
+    if volts == cost.voltage:
+        return cost
+    factor, (low, high) = (volts / cost.voltage) ** 2, cost.band
+    return replace(
+        cost,
+        value=cost.value * factor,
+        evidence="estimate",
+        band=(low * VOLTAGE_BAND[0], high * VOLTAGE_BAND[1]),
+        voltage=volts,
+        note=f"from {cost.voltage:g} V by {factor:.3g} = (V / V')^2. {cost.note}".strip(),
+    )
+
+
 def _shape(node_nm: float, volts: float, name: str) -> float:
     _checks.choice(node_nm, tuple(COEFFICIENTS), who="energy_factor", name=f"{name}_nm")
     volts = _checks.real(volts, who="energy_factor", name=f"{name}_volts", low=0.5, high=1.3)

@@ -16,6 +16,7 @@ from .compensation import (
 )
 from .conduction import Conduction, IvTable, Ohmic, Resistor, Selector, Series, Sinh, Transistor
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
+from .copies import BusiestFirst, Copies, GivenCopies, KeepUpWith, OneCopy
 from .flash import Flash
 from .inputs import Amplitude, BitSerial, InputScheme, PulseWidth
 from .ir_drop import IrDrop, ir_drop
@@ -29,6 +30,7 @@ from .programmed import ProgrammedChip, load_programmed, program
 from .ramp import Ramp
 from .ranges import AdcRange, GivenRange, MinMaxRange, MseRange, PercentileRange
 from .sar import Sar
+from .schedules import LayerByLayer, LayerPipeline, RowPipeline, Schedule
 from .significance import Significance
 from .solution import Solution
 from .wires import Wires, solve, transfer
@@ -44,6 +46,7 @@ __all__ = [
     "BatchNorm",
     "BitSerial",
     "BitSliced",
+    "BusiestFirst",
     "Cco",
     "CellMapping",
     "ColumnAffine",
@@ -51,12 +54,14 @@ __all__ = [
     "ColumnGain",
     "Compensation",
     "Conduction",
+    "Copies",
     "CrossbarChip",
     "Dac",
     "DifferentialPair",
     "DigitalNeurons",
     "ExplicitRows",
     "Flash",
+    "GivenCopies",
     "GivenRange",
     "GivenRows",
     "HeavyRows",
@@ -65,6 +70,9 @@ __all__ = [
     "InputScheme",
     "IrDrop",
     "IvTable",
+    "KeepUpWith",
+    "LayerByLayer",
+    "LayerPipeline",
     "Measured",
     "MinMaxRange",
     "MseRange",
@@ -74,6 +82,7 @@ __all__ = [
     "OccupiedRows",
     "OffsetColumn",
     "Ohmic",
+    "OneCopy",
     "PercentileRange",
     "ProgrammedChip",
     "PulseWidth",
@@ -83,7 +92,9 @@ __all__ = [
     "Resistor",
     "RowDriver",
     "RowOrder",
+    "RowPipeline",
     "Sar",
+    "Schedule",
     "Selection",
     "Selector",
     "Series",

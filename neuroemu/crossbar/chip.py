@@ -19,12 +19,14 @@ from ..errors import InputError, PlacementError
 from ..network import layers as L
 from ..network.graph import Network
 from ..network.integer import exact_multiply, run_integer
+from ..pipeline import Pipeline
 from . import mapping as M
-from .building import engines_of, planes_of, positions, program_cells
+from .building import engines_of, program_cells
 from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
-from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, seconds_of_read, warnings_of, writes_in
+from .copies import Copies, OneCopy
+from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, warnings_of, writes_in
 from .describing import describe, rosy
 from .exactness import refuse_powers
 from .feeding import sampled_spikes
@@ -32,10 +34,13 @@ from .inputs import Amplitude, InputScheme
 from .neurons import DigitalNeurons, Neurons
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
+from .pipelining import copied, copies_note, pipeline_of, usage_of
 from .sampling import share_of, spread
+from .schedules import LayerPipeline, Schedule
 from .spiking_run import check_spiking, driven_by_spikes, read_spiking
 from .wired import NOISES
 from .wires import Wires
+from .writes import writing_of
 
 ARITHMETICS = ("float32", "float64")
 PARTS = {
@@ -47,6 +52,8 @@ PARTS = {
     "inputs": InputScheme,
     "compensation": Compensation,
     "neurons": Neurons,
+    "schedule": Schedule,
+    "copies": Copies,
 }
 
 
@@ -86,6 +93,15 @@ class CrossbarChip(Chip):
     read_seconds : float
         Time of that read, s; of one plane where inputs take several. Conversions come on top where `Adc` gives them a
         time of their own.
+    transit_seconds : float
+        Time from the last read of a position until the next layer can read its result, and of fetching its inputs, s.
+        It delays results and keeps no array busy. Spiking networks are timed without it.
+    schedule : Schedule
+        When layers work: `LayerByLayer()`, `LayerPipeline()` or `RowPipeline()`. Spiking networks are pipelined by
+        step.
+    copies : Copies
+        How often the arrays of a layer are built: `OneCopy()`, `GivenCopies({...})`, `BusiestFirst(spare)` or
+        `KeepUpWith(layer)`. Images keep their reads, the chip takes more arrays and more writes.
     image_seconds, session_seconds : float
         Time scales, s, that split the read noise into fresh (below image_seconds), slow, and frozen (beyond
         session_seconds) shares. With spikes, fresh noise is drawn for each step and slow noise for a presentation.
@@ -105,7 +121,8 @@ class CrossbarChip(Chip):
     writing : Writing or None
         How often the cells are written: each inference carries its share of the writes, "cell_write", that programming
         takes (`Result.energy`). A device that verifies its writes gives the pulses that it applied; of others each cell
-        above its lowest conductance is one write. None: writing is not charged.
+        above its lowest conductance is one write. Cells that drift on are refreshed when they are `seconds` old, unless
+        it says otherwise. None: writing is not charged.
     """
 
     rows: int = 256
@@ -121,6 +138,9 @@ class CrossbarChip(Chip):
     compensation: Compensation = field(default=NoCompensation())
     read_event: str = "core_read"
     read_seconds: float = 1e-7
+    transit_seconds: float = 0.0
+    schedule: Schedule = field(default=LayerPipeline())
+    copies: Copies = field(default=OneCopy())
     image_seconds: float = 10e-6
     session_seconds: float = 0.1
     wires: Wires | None = None
@@ -137,7 +157,8 @@ class CrossbarChip(Chip):
         _checks.integer(self.columns, who=who, name="columns", low=1, high=4096)
         if self.cores is not None:
             _checks.integer(self.cores, who=who, name="cores", low=1)
-        _checks.real(self.seconds, who=who, name="seconds", low=0.0)
+        for name in ("seconds", "transit_seconds"):
+            _checks.real(getattr(self, name), who=who, name=name, low=0.0)
         for name in ("read_seconds", "image_seconds", "session_seconds"):
             _checks.real(getattr(self, name), who=who, name=name, low=1e-12)
         _checks.choice(self.arithmetic, ARITHMETICS, who=who, name="arithmetic")
@@ -197,7 +218,7 @@ class CrossbarChip(Chip):
         return layout_of(self, layer)
 
     def place(self, network: Network) -> tuple[Site, ...]:
-        """One site a tile, in the order of the layers."""
+        """One site a tile, in the order of the layers; with copies, how many there are of each is in its details."""
         if not network.quantized:
             raise PlacementError(
                 f"{self.name}: network '{network.name}' is float; a crossbar holds codes: call quantize(network, ...)"
@@ -218,7 +239,22 @@ class CrossbarChip(Chip):
                 f"{self.name}: network '{network.name}' needs {len(sites)} cores of {self.rows}x{self.columns}, the "
                 f"chip has {self.cores}; use replace(chip, cores=...) for more, or prune or shrink the network"
             )
-        return tuple(sites)
+        return copied(self.reading(network), network, sites)
+
+    def pipeline(self, network: Network) -> Pipeline:
+        """The layers of a network at work: times, copies, interval and latency, without running anything.
+
+        Raises
+        ------
+        PlacementError
+            The network does not fit, or it is spiking: all its layers work in every step.
+        """
+        if network.spiking:
+            raise PlacementError(
+                f"{self.name}: network '{network.name}' is spiking, and all its layers work in every step; run it, or "
+                "give the quantized network"
+            )
+        return pipeline_of(self, network, self.place(network))
 
     def execute(self, network, sites, x, *, seed, trials, threads, progress: Progress = silent) -> Execution:
         sampled = self.sampled_rows(network)
@@ -257,24 +293,26 @@ class CrossbarChip(Chip):
             outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
             counts.append(counts_of(self, network, chip, sites, len(x)))
             clips.append(clipped_shares(chip, sites))
-            writes.append(writes_in(chip))
-        passes = [
-            positions(network, layer)
-            * planes_of(self, network, layer)
-            * seconds_of_read(self, [site for site in sites if site.layer == layer.name])
-            for layer in network.weighted
-        ]
+            writes.append(writes_in(chip, sites))
+        pipeline = pipeline_of(self, network, sites)
+        usage = usage_of(self, pipeline.stages, sites, pipeline.interval)
         return Execution(
             outputs=np.stack(outputs),
             counts=Counts.mean(counts),
-            latency=sum(passes),
-            interval=max(passes, default=0.0),
+            latency=pipeline.latency,
+            interval=pipeline.interval,
+            units={"core": usage.units},
+            pipeline=pipeline,
+            usage=usage,
             traces=_traces(self, clips, chip),
             warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
             writes=Counts.mean(writes),
-            writing=self.writing,
-            notes=(f"{self.seconds:g} s after programming, compensation {self.compensation}", *notes_of(self)),
+            writing=writing_of(self),
+            notes=(*self._how(), *notes_of(self), *copies_note(pipeline.stages)),
         )
+
+    def _how(self) -> tuple[str, ...]:
+        return (f"{self.seconds:g} s after programming, compensation {self.compensation}",)
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""

@@ -37,17 +37,26 @@ def counts_of(chip, network, engines, sites, images: int) -> Counts:
     return Counts.from_pairs(pairs)
 
 
-def writes_in(engines) -> Counts:
-    """Writes of one programming of the chip, by layer."""
-    return Counts.from_pairs((name, CELL_WRITE, engine.writes) for name, engine in engines.items())
+def writes_in(engines, sites) -> Counts:
+    """Writes of one programming of the chip, by layer; all copies of a layer are written."""
+    copies = {site.layer: site.details.get("copies", 1) for site in sites}
+    return Counts.from_pairs(
+        (name, CELL_WRITE, engine.writes * copies.get(name, 1)) for name, engine in engines.items()
+    )
+
+
+def conversions_of_read(chip, sites) -> int:
+    """Conversions that follow a read of `sites` one after the other; 0 where they are held in its time."""
+    if not isinstance(chip.adc, Adc) or not chip.adc.seconds_of_conversion:
+        return 0
+    widest = max((site.columns[1] - site.columns[0] for site in sites), default=0)
+    return min(chip.adc.columns_per_converter, widest)
 
 
 def seconds_of_read(chip, sites) -> float:
     """Time of one read of a layer on `sites`: the arrays together, then the columns that share a converter in turn."""
-    if not isinstance(chip.adc, Adc):
-        return chip.read_seconds
-    widest = max((site.columns[1] - site.columns[0] for site in sites), default=0)
-    return chip.read_seconds + min(chip.adc.columns_per_converter, widest) * chip.adc.seconds_of_conversion
+    turns = conversions_of_read(chip, sites)
+    return chip.read_seconds + turns * chip.adc.seconds_of_conversion if turns else chip.read_seconds
 
 
 def notes_of(chip) -> tuple[str, ...]:

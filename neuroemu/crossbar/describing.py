@@ -87,6 +87,8 @@ def describe(chip) -> str:
         ("with spikes", repr(chip.neurons)),
         *(() if chip.wires is None else (("wires", f"{chip.wires}, noise {chip.noise_in_wires}"),)),
         ("time", timing),
+        ("layers", f"{chip.schedule}, {chip.copies}, {si(chip.transit_seconds, 's')} on the way between layers"),
+        ("area", str(chip.area)),
         *(("conversions", text) for text in notes_of(chip)),
         *(("not priced", item) for item in chip.costs.excludes),
         *(("rosy", text) for text in _rosy_cells(chip, facts)),

@@ -78,7 +78,7 @@ class ProgrammedChip(Chip):
         """
         _checks.instance(chip, CrossbarChip, who="read_by", name="chip")
         refuse_other(written_by(chip), written_by(self.chip), who=f"read_by on {chip.name}", held_by="these cells have")
-        return replace(self, name=chip.name, costs=chip.costs, chip=chip, calibration=None)
+        return replace(self, name=chip.name, costs=chip.costs, area=chip.area, chip=chip, calibration=None)
 
     def calibrated(self, *, seed: int = 0, threads: int | None = None) -> "ProgrammedChip":
         """This chip with ranges, gains and offsets as they are now, kept for all later runs.
@@ -145,7 +145,8 @@ def program(network: Network, chip: CrossbarChip, *, seed: int = 0, trial: int =
     _checks.integer(trial, who="program", name="trial", low=0)
     chip.place(network)
     cells = program_cells(chip, network, seed=seed, trial=trial)
-    return ProgrammedChip(name=chip.name, costs=chip.costs, chip=chip, network=network, cells=cells, made=(seed, trial))
+    named = {"name": chip.name, "costs": chip.costs, "area": chip.area}
+    return ProgrammedChip(**named, chip=chip, network=network, cells=cells, made=(seed, trial))
 
 
 def load_programmed(path: str | os.PathLike, network: Network, chip: CrossbarChip) -> ProgrammedChip:

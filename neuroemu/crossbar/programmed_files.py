@@ -126,7 +126,7 @@ def _unpacked(archive, network: Network, chip: CrossbarChip, path: Path) -> Prog
     if type(seed) is not int or type(trial) is not int or min(seed, trial) < 0:
         raise FileFormatError(f"damaged file: it was made with seed and trial {seed!r:.40}, {trial!r:.40}")
     return ProgrammedChip(
-        name=chip.name, costs=chip.costs, chip=chip, network=network, cells=cells, made=(seed, trial),
+        name=chip.name, costs=chip.costs, area=chip.area, chip=chip, network=network, cells=cells, made=(seed, trial),
         calibration=None if calibration is None else {
             layer.name: _read_calibration(archive, calibration[layer.name], chip.layout(layer))
             for layer in network.weighted

@@ -11,9 +11,8 @@ import numpy as np
 from ..energy import Counts
 from ..network import layers as L
 from ..network.graph import Network
-from .building import planes_of, positions
 from .converters import Adc
-from .counting import additions_of, columns_of, seconds_of_read
+from .counting import additions_of, columns_of
 from .heat import EVENT as HEAT
 from .neurons import AnalogNeurons
 
@@ -62,18 +61,6 @@ def _of_neurons(chip, network: Network, layer, spikes, images: int):
         (layer.name, "comparator_decision", fresh * network.steps),
         (layer.name, "capacitor_reset", fresh + spikes[layer.name]),
     ]
-
-
-def seconds_of_step(chip, network: Network, sites) -> float:
-    """Time of one step, s: the slowest layer, whose positions take turns on its tiles."""
-    longest = 0.0
-    for layer in network.weighted:
-        tiles = [site for site in sites if site.layer == layer.name]
-        one = seconds_of_read(chip, tiles)
-        if isinstance(chip.neurons, AnalogNeurons):
-            one = chip.neurons.pulse(chip) + chip.neurons.compare_seconds
-        longest = max(longest, positions(network, layer) * planes_of(chip, network, layer) * one)
-    return longest
 
 
 def shares_at_limits(network: Network, activities, images: int) -> dict[str, tuple[float, float]]:

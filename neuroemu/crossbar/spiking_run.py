@@ -26,8 +26,10 @@ from .describing import rosy
 from .feeding import fed_of, row_conductances, volt_farads, volts_of
 from .inputs import BitSerial, PulseWidth
 from .neurons import AnalogNeurons, Fed, Neurons
-from .spiking_counts import counts_of, seconds_of_step, shares_at_limits, spiking_rosy, spiking_warnings
+from .pipelining import copies_note, stages_of, usage_of
+from .spiking_counts import counts_of, shares_at_limits, spiking_rosy, spiking_warnings
 from .spiking_graph import check_graph, depth_of, rows_of, run_spikes
+from .writes import writing_of
 
 
 def driven_by_spikes(chip):
@@ -126,7 +128,8 @@ class _Told:
 def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, threads, progress) -> Execution:
     """As `CrossbarChip.read`, for a spiking network. `made(trial)` is the (seed, trial) that a chip was made with."""
     chip = driven_by_spikes(chip)
-    step, volts = seconds_of_step(chip, network, sites), volts_of(chip, network)
+    stages, volts = stages_of(chip, network, sites), volts_of(chip, network)
+    step = max(stage.busy for stage in stages)  # layers work at once, the positions of each take turns on its tiles
     batch = max(1, min(ops.images_at_once(network) // network.steps, -(-len(x) // threads)))
     outputs, told = [], []
     for number in range(trials):
@@ -142,8 +145,10 @@ def read_spiking(chip, network, sites, x, engines, *, seed, made, trials, thread
 
         outputs.append(in_batches(trial.run, network, x, (), report, batch, threads))
         counts = counts_of(chip, network, built, sites, trial.activity.spikes, trial.siemens(), len(x))
-        told.append(_Told(trial.activity, counts, writes_in(built), clipped_shares(built, sites)))
-    return _execution(chip, network, np.stack(outputs), told, built, volts, step)
+        told.append(_Told(trial.activity, counts, writes_in(built, sites), clipped_shares(built, sites)))
+    usage = usage_of(chip, stages, sites, step)
+    found = _execution(chip, network, np.stack(outputs), told, built, volts, step)
+    return replace(found, units={"core": usage.units}, usage=usage, notes=(*found.notes, *copies_note(stages)))
 
 
 def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: float) -> Execution:
@@ -161,7 +166,7 @@ def _execution(chip, network, outputs, told: list[_Told], engines, volts, step: 
             *rosy(chip, network, engines), *spiking_rosy(chip),
         ),
         writes=Counts.mean(one.writes for one in told),
-        writing=chip.writing,
+        writing=writing_of(chip),
         notes=(f"{chip.seconds:g} s after programming, compensation {chip.compensation}", *_notes(chip, network, step)),
     )  # fmt: skip
 

@@ -25,6 +25,7 @@ from ..chip import Chip, Execution, Progress, Site, silent
 from ..energy import Counts
 from ..errors import InputError, PlacementError
 from ..network.graph import Network
+from ..usage import Usage
 from . import _work
 
 
@@ -148,6 +149,7 @@ class Roofline(Chip):
             latency=seconds[largest],
             interval=sum(n * seconds[size] for size, n in plan.items()) / len(x),
             batch=largest,
+            usage=self._usage(network, plan, sites, sum(n * seconds[size] for size, n in plan.items())),
             traces={
                 "batch": self.batch,
                 "layer_seconds": {k: self._seconds(network, *work, likely) for k, work in kernels.items()},
@@ -156,6 +158,13 @@ class Roofline(Chip):
             },
             notes=(f"batch {largest}; utilisation {likely:g} of peak is {self._why()}",),
         )
+
+    def _usage(self, network: Network, plan, sites, spent: float) -> Usage:
+        """Shares of the processor: operations over its peak in the time spent, host transfers included."""
+        done = sum(n * ops for size, n in plan.items() for ops, _ in self._kernels(network, size).values())
+        peak = self.peak_ops[self._operand_bits(network)]
+        cells = float(np.mean([site.utilisation for site in sites])) if sites else 0.0
+        return Usage(units=len({site.unit for site in sites}), cells=cells, work=done / (peak * spent))
 
     def latency(self, network: Network, batch: int, utilisation: float) -> float:
         """Seconds of one batch, host transfer included."""

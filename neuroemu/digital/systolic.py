@@ -35,6 +35,7 @@ from ..chip import Chip, Execution, Progress, Site, silent
 from ..energy import Counts
 from ..errors import PlacementError
 from ..network.graph import Network
+from ..usage import Usage
 from . import _work
 from .scale_sim import STATIONARY, Folds, folds, scale_sim_accesses
 
@@ -142,6 +143,7 @@ class SystolicArray(Chip):
             latency=seconds[largest],
             interval=sum(n * seconds[size] for size, n in plan.items()) / len(x),
             batch=largest,
+            usage=self._usage(products, cycles, plan, sites),
             traces={
                 "batch": self.batch,
                 "layer_seconds": {layer: c[largest] / self.clock_hz for layer, c in cycles.items()},
@@ -157,6 +159,20 @@ class SystolicArray(Chip):
         if not self.double_buffered:
             return count * (fill + cut.time)
         return fill + count * max(cut.time, cut.load, self._fetch_cycles(product))
+
+    def _usage(self, products, cycles, plan, sites) -> Usage:
+        """Shares of the grid: cycles in which operands pass through it, and multiply-accumulates over its peak."""
+        spent = sum(n * cycles[p.layer][size] for p in products for size, n in plan.items())
+        passing = sum(
+            n * p.groups * self._cut(p, size).count * self._cut(p, size).time
+            for p in products
+            for size, n in plan.items()
+        )
+        useful = sum(n * size * p.macs for p in products for size, n in plan.items())
+        return Usage(
+            units=len(sites), cells=float(np.mean([site.utilisation for site in sites])) if sites else 0.0,
+            busy=passing / spent, work=useful / (self.rows * self.columns * spent),
+        )  # fmt: skip
 
     def _cut(self, product: _work.Product, batch: int) -> Folds:
         """Folds of one group of a layer, for one batch."""

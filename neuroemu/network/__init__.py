@@ -31,7 +31,7 @@ from .layers import (
     relu6,
 )
 from .named_weights import with_weights
-from .stepping import run_spiking
+from .stepping import SpikingRun, record_spiking, run_spiking
 from .torch_reader import from_torch
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Reshape",
     "Scale",
     "Softmax",
+    "SpikingRun",
     "SumPool2d",
     "Transpose",
     "from_torch",
@@ -63,6 +64,7 @@ __all__ = [
     "neurons",
     "programs",
     "read_arrays",
+    "record_spiking",
     "relu",
     "relu6",
     "run_float",

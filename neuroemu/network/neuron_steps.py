@@ -21,6 +21,8 @@ import numpy as np
 
 from .. import _checks
 from ..errors import InputError
+from ..kernels.floating_reference import ROWS
+from ..kernels.floating_reference import RULES as UPDATES
 from . import neurons as N
 from .ops import steady_product
 
@@ -96,9 +98,9 @@ def simulate(layer: N.Neuron, x: np.ndarray, *, dt: float, method: Method, poten
     InputError
         dt above a time constant, where Euler's factor of the old state would be negative.
     """
-    _check_step(layer, dt, method)
-    update, start = _updater(layer, dt, method)
-    v, current = np.broadcast_to(start, x.shape[1:]), np.zeros(x.shape[1:])
+    found = coefficients(layer, dt, method)
+    update = _updater(found)
+    v, current = np.broadcast_to(found.start, x.shape[1:]), np.zeros(x.shape[1:])
     out = np.zeros(x.shape, bool if layer.SPIKES else np.float64)
     trace = np.empty(x.shape) if potentials and layer.SPIKES else None
     for t in range(len(x)):
@@ -114,6 +116,56 @@ def simulate(layer: N.Neuron, x: np.ndarray, *, dt: float, method: Method, poten
         if trace is not None:
             trace[t] = v
     return out, out if potentials and not layer.SPIKES else trace
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """A step of a layer's equations: the numbers of `kernels.floating_reference.run_neurons`, float64.
+
+    `reset` is what v becomes after a spike, or what is taken away from it if the method subtracts.
+    """
+
+    rule: str  # one of `floating_reference.RULES`
+    start: np.ndarray  # v before the first step
+    numbers: dict[str, np.ndarray]  # by ROWS; what a rule does not use is left out
+
+    @property
+    def rule_index(self) -> int:
+        return UPDATES.index(self.rule)
+
+    def table(self) -> np.ndarray:
+        """All rows, zeros where nothing is used: (9, N), neurons in the order of the tensor."""
+        nothing = np.zeros(self.start.shape)
+        return np.stack([self.numbers.get(name, nothing).ravel() for name in ROWS])
+
+
+def coefficients(layer: N.Neuron, dt: float, method: Method) -> Coefficients:
+    """What one step of `dt` seconds multiplies with; see `Method`.
+
+    Raises
+    ------
+    InputError
+        dt above a time constant, where Euler's factor of the old state would be negative.
+    """
+    _check_step(layer, dt, method)
+    numbers = {}
+    if layer.SPIKES:
+        subtracts = method.reset == "subtract"
+        numbers["threshold"] = layer.v_threshold
+        numbers["reset"] = layer.v_threshold - layer.v_reset if subtracts else layer.v_reset
+    if isinstance(layer, N.Integrator | N.IF):
+        return Coefficients("integrate", np.zeros(layer.shape), numbers | {"gain": dt * layer.r})
+    behind_synapse = isinstance(layer, N.CubaLI | N.CubaLIF)
+    decay, gain = method.factors(layer.tau_mem if behind_synapse else layer.tau, dt)
+    numbers |= {"leak": layer.v_leak, "decay": decay, "gain": gain * layer.r}
+    if not behind_synapse:
+        return Coefficients("leaky", layer.v_leak, numbers)
+    decay_syn, gain_syn = method.factors(layer.tau_syn, dt)
+    numbers |= {"synapse_decay": decay_syn, "synapse_gain": gain_syn * layer.w_in}
+    if (method.decay, method.gain) != ("exponential", "exponential"):
+        return Coefficients("stepwise", layer.v_leak, numbers)
+    exact = {"gain": gain, "synapse_gain": layer.w_in, "r": layer.r, "share": _share(layer.tau_mem, layer.tau_syn, dt)}
+    return Coefficients("coupled", layer.v_leak, numbers | exact)
 
 
 def _reset(layer, v, spikes, method):
@@ -141,32 +193,28 @@ def _check_step(layer, dt, method):
             )
 
 
-def _updater(layer: N.Neuron, dt: float, method: Method):
-    """The function (v, I, x) -> (v, I) of one step, and v at the start."""
-    if isinstance(layer, N.Integrator | N.IF):
-        step = dt * layer.r
-        return lambda v, current, x: (v + step * x, current), np.zeros(layer.shape)
-    leak, r = layer.v_leak, layer.r
-    if isinstance(layer, N.LI | N.LIF):
-        decay, gain = method.factors(layer.tau, dt)
-        return lambda v, current, x: (leak + decay * (v - leak) + gain * r * x, current), leak
-    decay, gain = method.factors(layer.tau_mem, dt)
-    decay_syn, gain_syn = method.factors(layer.tau_syn, dt)
-    if (method.decay, method.gain) != ("exponential", "exponential"):
+def _updater(found: Coefficients):
+    """The function (v, I, x) -> (v, I) of one step."""
+    c = found.numbers
+    if found.rule == "integrate":
+        return lambda v, current, x: (v + c["gain"] * x, current)
 
-        def stepwise(v, current, x):
-            current = decay_syn * current + gain_syn * layer.w_in * x
-            return leak + decay * (v - leak) + gain * r * current, current
+    def relaxed(v):
+        return c["leak"] + c["decay"] * (v - c["leak"])
 
-        return stepwise, leak
-    share = _share(layer.tau_mem, layer.tau_syn, dt)
+    if found.rule == "leaky":
+        return lambda v, current, x: (relaxed(v) + c["gain"] * x, current)
 
-    def exact(v, current, x):
-        target = layer.w_in * x
-        v = leak + decay * (v - leak) + r * (gain * target + share * (current - target))
-        return v, target + decay_syn * (current - target)
+    def stepwise(v, current, x):
+        current = c["synapse_decay"] * current + c["synapse_gain"] * x
+        return relaxed(v) + c["gain"] * current, current
 
-    return exact, leak
+    def coupled(v, current, x):
+        target = c["synapse_gain"] * x
+        v = relaxed(v) + c["r"] * (c["gain"] * target + c["share"] * (current - target))
+        return v, target + c["synapse_decay"] * (current - target)
+
+    return stepwise if found.rule == "stepwise" else coupled
 
 
 def _share(tau_mem, tau_syn, dt):

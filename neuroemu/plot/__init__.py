@@ -8,6 +8,7 @@ from .conversions import conversion, steps
 from .crossbars import ir_drop, noise_budget, tiles
 from .drawing import COLOURS
 from .meshes import cores, floor_plan
+from .pipelines import pipeline
 from .results import energy_accuracy, energy_parts, front, pareto
 from .spikes import membrane, raster, rates
 from .sweeps import ageing, sweep
@@ -29,6 +30,7 @@ __all__ = [
     "noise_budget",
     "pareto",
     "parity",
+    "pipeline",
     "raster",
     "rates",
     "save",

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from ..errors import InputError
 from ..result import Result, si
-from .drawing import checked_results, colours_of, figure_of
+from .drawing import checked_results, colours_of, figure_of, priced_results
 
 
 def energy_accuracy(results) -> Figure:
@@ -111,7 +111,7 @@ def pareto(results) -> Figure:
     ArgumentTypeError, InputError
         Not results, or results without accuracy.
     """
-    results = checked_results(results)
+    results = priced_results(results, who="pareto")
     chips = list(dict.fromkeys(r.chip_name for r in results))
     figure = figure_of(1.2 + 2.4 * len(chips), 4.0)
     panels = figure.subplots(1, len(chips), sharey=True, squeeze=False)[0]
@@ -125,7 +125,7 @@ def pareto(results) -> Figure:
 
 def front(results) -> tuple[Result, ...]:
     """The results that no other beats in energy and accuracy, by rising energy; among equals the first."""
-    results, best = checked_results(results), []
+    results, best = priced_results(results, who="front"), []
     if any(r.accuracy is None for r in results):
         raise InputError("front: a result has no accuracy; run with labels=")
     for result in sorted(results, key=lambda r: (r.energy_per_inference, -r.accuracy)):
@@ -158,7 +158,7 @@ def _front_of(axes, results, colour: str):
 
 def energy_parts(result: Result) -> Figure:
     """Energy of one result by layer and part, in joules an inference."""
-    checked_results([result])
+    priced_results([result], who="energy_parts")
     table: dict[str, dict[str, float]] = {}
     for line in result.energy.lines:
         row = table.setdefault(line.layer or "static", {})

@@ -5,7 +5,7 @@ from matplotlib.patches import Rectangle
 
 from ..errors import InputError
 from ..result import Result, si
-from .drawing import checked_results, colours_of, figure_of
+from .drawing import colours_of, figure_of, priced_results
 
 
 def energy_treemap(result: Result) -> Figure:
@@ -13,7 +13,7 @@ def energy_treemap(result: Result) -> Figure:
 
     Areas are shares of the energy; static power is a block of its own, grey. Boxes of less than 1 % carry no text.
     """
-    checked_results([result])
+    priced_results([result], who="energy_treemap")
     if result.energy.total <= 0:
         raise InputError("energy_treemap: the result used no energy; there is nothing to draw")
     blocks: dict[str, dict[str, float]] = {}

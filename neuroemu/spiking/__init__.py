@@ -3,6 +3,7 @@
 from .activity import PopulationActivity, SpikeStatistics, spike_statistics
 from .arithmetic import BRIAN2LOIHI, LAVA, LOIHI1, LOIHI2, NENGO, Convention, encode_weights
 from .boards import Board, board
+from .brian_float import BrianNetwork, to_brian2
 from .chip import SpikingChip
 from .compiling import program_inputs, program_of
 from .core_report import CoreLayer, CoreReport, Rounded, core_report, spike_agreement
@@ -34,6 +35,7 @@ __all__ = [
     "LOIHI2",
     "NENGO",
     "Board",
+    "BrianNetwork",
     "Compartments",
     "Convention",
     "CoreLayer",
@@ -92,6 +94,7 @@ __all__ = [
     "spike_statistics",
     "step_seconds",
     "steps_curve",
+    "to_brian2",
     "to_integer_core",
 ]
 

@@ -42,6 +42,9 @@ class Convention:
         Weight precisions that exist.
     exponents : (int, int)
         Lowest and highest weight exponent.
+    shifts_sums : bool
+        A negative exponent shifts the sum of the weights whose spikes left in one step and arrive in one step, toward
+        minus infinity, and not each weight. Such synapses run in programs only.
 
     Notes
     -----
@@ -57,6 +60,7 @@ class Convention:
     voltage_decay_offset: int = 0
     weight_bits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
     exponents: tuple[int, int] = (-8, 7)
+    shifts_sums: bool = False
 
     def __post_init__(self):
         who = f"Convention {self.name!r}"
@@ -112,9 +116,8 @@ BRIAN2LOIHI = Convention(
 # the chip itself rounds so is inferred.
 LOIHI2 = Convention("LOIHI2", rounding="floor")
 
-# lava 0.10, fixed-point Dense and LIF: no limit on q. It shifts the sum of the weights, not each, by a negative
-# exponent, which is not a property of single weights; such exponents are refused here.
-LAVA = Convention("LAVA", accumulator_bits=None, rounding="floor", weight_bits=tuple(range(1, 9)), exponents=(0, 7))
+# lava 0.10, fixed-point Dense, DelayDense and LIF: no limit on q.
+LAVA = Convention("LAVA", accumulator_bits=None, rounding="floor", weight_bits=tuple(range(1, 9)), shifts_sums=True)
 
 # nengo-loihi 1.1.0, builder/discretize.py and emulator/interface.py. It has no delays; its refractory period is that of
 # LOIHI1; u + bias wraps there at 23 bits before it is added to v, which is left out here.
@@ -184,6 +187,11 @@ def encode_weights(mantissa, *, exponent=0, bits=8, sign_mode="mixed", conventio
     low, high = WEIGHT_RANGES[choice(sign_mode, tuple(WEIGHT_RANGES), who=who, name="sign_mode")]
     w = whole_array(mantissa, who=who, name=f"mantissa in sign mode {sign_mode!r}", low=low, high=high)
     exponent = integer(exponent, who=who, name="exponent", low=convention.exponents[0], high=convention.exponents[1])
+    if convention.shifts_sums and exponent < 0:
+        raise InputError(
+            f"{who}: exponent is {exponent}; convention {convention.name!r} shifts sums by it, not weights: use 0 or"
+            " more, or a LoihiProgram"
+        )
     bits = choice(integer(bits, who=who, name="bits"), convention.weight_bits, who=who, name="bits")
     lost = 8 - (bits - (sign_mode == "mixed"))
     if convention.rounding == "nearest_even":

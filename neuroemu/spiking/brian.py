@@ -18,7 +18,7 @@ from .arithmetic import LOIHI1, Convention, encode_weights, pack_weights, whole_
 from .brian_group import CoreGroup, check_source, need_runtime_device, public_class
 
 RING = 63  # slots of input under way: delays 0 .. 62 (Davies 2018: a 6-bit field, up to 62 units)
-STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_spikespace", "_counts")
+STATE = ("u", "v", "q", "_counter", "_ring", "_head", "_slots", "_spikespace", "_counts")
 
 
 class _Core(CoreGroup):
@@ -39,6 +39,9 @@ class _Core(CoreGroup):
     ----------
     n : int
         Number of neurons. One chip core has 1,024; no limit is enforced here.
+    batch : int
+        Copies of the n neurons with the same registers and the same weights, such as one an image of a batch; neuron k
+        of copy b has index b * n + k. Weights are stored once, so a batch costs little more memory than its states.
     threshold_mantissa : int or array_like (n,)
         0 .. 131071; v spikes above 64 times this.
     current_decay, voltage_decay : int or array_like (n,)
@@ -88,6 +91,7 @@ class _Core(CoreGroup):
         self,
         n,
         *,
+        batch=1,
         threshold_mantissa,
         current_decay,
         voltage_decay,
@@ -102,26 +106,33 @@ class _Core(CoreGroup):
     ):
         need_runtime_device("LoihiCore")
         n = integer(n, who="LoihiCore", name="n", low=1, high=2**31 - 1)
+        self.batch = integer(batch, who="LoihiCore", name="batch", low=1, high=(2**31 - 1) // n)
         self._registers = _registers(
             n, convention, threshold_mantissa, current_decay, voltage_decay, bias_mantissa, bias_exponent, refractory
         )
+        self._registers = {name: np.tile(value, self.batch) for name, value in self._registers.items()}
         self._registers["subtract_reset"] = choice(reset, ("zero", "subtract"), who="LoihiCore", name="reset") != "zero"
         self.convention = convention
+        n *= self.batch
         self._begin(n, functools.partial(_add_variables, n=n), dt=dt, clock=clock, name=name)
 
     def connect(self, source, mantissa, *, exponent=0, bits=8, sign_mode="mixed", delay=0, name="loihiconnection*"):
         """Connect all neurons of `source` to all of this core; the connection runs with the core.
+
+        With a batch, `source` has a copy of its neurons for each copy of this core, in the same order, or is one for
+        all copies, whichever fits the rows of `mantissa`.
 
         Parameters
         ----------
         source : SpikeSource
             Any Brian2 group that spikes: `SpikeGeneratorGroup`, `PoissonGroup`, `NeuronGroup`, a subgroup, another
             LoihiCore or this one.
-        mantissa : array_like of int (len(source), n)
-            Weight mantissas, row: from, column: to; for ranges see `encode_weights`. A zero is a synapse too.
+        mantissa : array_like of int (I, n)
+            Weight mantissas, row: from, column: to; I is len(source) / batch, or len(source). For ranges see
+            `encode_weights`. A zero is a synapse too.
         exponent, bits, sign_mode
             As in `encode_weights`.
-        delay : int or array_like of int (len(source), n)
+        delay : int or array_like of int (I, n)
             Steps, 0 .. 62, on top of the one that a spike always takes.
         name : str
             Brian2 name.
@@ -153,7 +164,7 @@ class _Core(CoreGroup):
         """Bind the kernel to the arrays of this group."""
         need_runtime_device("LoihiCore")
         arrays = {name: self.variables[name].get_value() for name in STATE}
-        ring = arrays["_ring"].reshape(RING, self._N)
+        ring = self._turned_ring(arrays["_ring"].reshape(RING, self._N), arrays["_slots"], arrays["_head"])
         kernel = kernels.events.Core(
             ring=ring, extra=arrays["q"], u=arrays["u"], v=arrays["v"], counter=arrays["_counter"],
             spikespace=arrays["_spikespace"], counts=arrays["_counts"], **self._registers, **self.convention.limits,
@@ -161,12 +172,22 @@ class _Core(CoreGroup):
         self._bound = SimpleNamespace(step=kernel.step, ring=ring, head=arrays["_head"], counts=arrays["_counts"])
         super().before_run(run_namespace)
 
+    def _turned_ring(self, ring, slots, head):
+        """The slots that the delays need, (slots, N): the fewer turn, the more of them stay in the cache."""
+        parts = [part._kernel.depth for part in self.contained_objects if hasattr(part, "_kernel")]
+        needed = max([1, *parts])
+        if needed > slots[0]:
+            under_way = ring[(head[0] + np.arange(slots[0])) % slots[0]]
+            ring[: slots[0]] = under_way
+            slots[0], head[0] = needed, 0
+        return ring[: slots[0]]
+
     def run(self):
         """One step."""
         bound = self._bound
         head = int(bound.head[0])
         dropped = bound.step(head)
-        bound.head[0] = (head + 1) % RING
+        bound.head[0] = (head + 1) % len(bound.ring)
         if dropped:
             raise InputError(
                 f"LoihiCore {self.name!r}: {dropped} neurons got a q that is no whole number within int32; let on_pre"
@@ -188,18 +209,21 @@ class _Connection:
 
         who = f"LoihiCore {core.name!r}.connect"
         check_source(source, who)
-        shape = (len(source), len(core))
+        n = len(core) // core.batch
         w_act = encode_weights(mantissa, exponent=exponent, bits=bits, sign_mode=sign_mode, convention=core.convention)
-        if w_act.shape != shape:
-            raise InputError(f"{who}: mantissa has shape {w_act.shape}; needs (from, to) = {shape}")
+        fits = [(len(source), n)] if len(source) % core.batch else [(len(source) // core.batch, n), (len(source), n)]
+        if w_act.shape not in fits:
+            needs = " or ".join(str(shape) for shape in dict.fromkeys(fits))
+            raise InputError(f"{who}: mantissa has shape {w_act.shape}; needs (from, to) = {needs}")
         steps = whole_array(delay, who=who, name="delay", low=0, high=RING - 1)
-        if steps.shape not in ((), shape):
-            raise InputError(f"{who}: delay has shape {steps.shape}; give one number or {shape}")
+        if steps.shape not in ((), w_act.shape):
+            raise InputError(f"{who}: delay has shape {steps.shape}; give one number or {w_act.shape}")
         # On the source's clock, so that no spike is seen twice or never.
         BrianObject.__init__(self, clock=source.clock, when="synapses", order=0, name=name)
         self.add_dependency(source)
         self.core, self.source, self.w_act, self.delay = core, source, w_act, steps
-        self._kernel = kernels.events.Connection(**_block_rows(w_act, steps), n=len(core), depth=RING)
+        copies = {"copies": core.batch, "spread": core.batch > 1 and len(w_act) == len(source)}
+        self._kernel = kernels.events.Connection(**_block_rows(w_act, steps), n=n, depth=RING, **copies)
         core.contained_objects.append(self)
 
     def before_run(self, run_namespace=None):
@@ -240,6 +264,7 @@ def _add_variables(variables, n):
     variables.add_array("_counter", size=n, dtype=np.int32)
     variables.add_array("_ring", size=RING * n, dtype=np.int32)
     variables.add_array("_counts", size=len(COUNT_NAMES), dtype=np.int64)
+    variables.add_array("_slots", size=1, dtype=np.int32, scalar=True, values=1)
     variables.add_array("_head", size=1, dtype=np.int32, scalar=True)
 
 
@@ -267,16 +292,19 @@ def _registers(n, convention, threshold, current_decay, voltage_decay, bias, bia
 
 
 def _block_rows(w_act, delay):
-    """All-to-all weights (I, N) as block rows: one edge an input, or one a synapse where delays differ."""
+    """All-to-all weights (I, n) as block rows: one edge an input, or one a synapse where delays differ."""
     weights, shift = pack_weights(w_act)
     n_in, n = weights.shape
-    one_each = delay.ndim == 2
-    edges = n_in * n if one_each else n_in
+    if (delay == delay.flat[0]).all():  # one delay for all is no array to look up
+        ends = np.arange(n_in + 1, dtype=np.int32)
+        rows = {"indptr": ends, "target": np.zeros(n_in, np.int32), "row": ends[:-1], "lag": int(delay.flat[0])}
+        return {**rows, "weights": weights, "shift": shift}
+    edges = n_in * n
     return {
-        "indptr": np.arange(n_in + 1, dtype=np.int32) * (n if one_each else 1),
-        "target": np.tile(np.arange(n, dtype=np.int32), n_in) if one_each else np.zeros(n_in, np.int32),
+        "indptr": np.arange(n_in + 1, dtype=np.int32) * n,
+        "target": np.tile(np.arange(n, dtype=np.int32), n_in),
         "row": np.arange(edges, dtype=np.int32),
-        "delay": np.array(np.broadcast_to(delay, (n_in, n) if one_each else n_in), np.uint8).ravel(),
-        "weights": weights.reshape(edges, -1),
+        "delay": delay.astype(np.uint8).ravel(),
+        "weights": weights.reshape(edges, 1),
         "shift": shift,
     }

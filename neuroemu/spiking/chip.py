@@ -114,7 +114,6 @@ class SpikingChip(Chip):
         found = self.populations(network)
         grouped = [[s for s in sites if s.layer == population.name] for population in found]
         meter = Meter(found, grouped, [self.compartments(p) for p in found], self.floor)
-        codes = engine.input_codes(network, x)
         random = found[0].neuron.coding == "poisson"
         runs = trials if random else 1  # nothing else is drawn: every trial would be the same
         outputs = np.empty((runs, len(x), found[-1].size), np.float32)
@@ -122,9 +121,10 @@ class SpikingChip(Chip):
         for trial in range(runs):
             for first in range(0, len(x), BATCH):
                 part = slice(first, min(first + BATCH, len(x)))
+                codes = engine.input_codes(network, x[part])
                 potentials, activity = engine.run_batch(
                     found,
-                    codes[part],
+                    codes,
                     network.steps,
                     self.convention,
                     seed=seed,
@@ -136,9 +136,7 @@ class SpikingChip(Chip):
                     outputs[trial, part] = read_out(found[-1], potentials, activity[-1])
                     meter.add(activity, part.stop - part.start, self.step_times)
                 else:
-                    outputs[trial, part], made[trial, part] = self._stopped(
-                        found, activity, codes[part], meter, threads
-                    )
+                    outputs[trial, part], made[trial, part] = self._stopped(found, activity, codes, meter, threads)
                 progress(f"{network.name} on {self.name}", trial * len(x) + part.stop, runs * len(x))
         meter.check(self.convention, self.name)
         latency = meter.seconds(self.step_times) / meter.images
@@ -148,6 +146,7 @@ class SpikingChip(Chip):
             latency=latency,
             interval=latency,
             units={"core": len({site.unit for site in sites})},
+            usage=meter.usage(self.step_times, latency),
             traces={
                 "spikes per image": {p.name: n / meter.images for p, n in zip(found, meter.spikes_out, strict=True)},
                 "steps": network.steps,

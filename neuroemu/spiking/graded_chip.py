@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _checks
+from .._sites import utilisation
 from ..chip import Chip, Execution, Progress, Site, silent
 from ..energy import Counts
 from ..errors import PlacementError
 from ..network.graded import Programmed
 from ..network.graph import Network
+from ..usage import Usage
 from .graded_cores import GradedCore, GradedLimits, allocate_graded, deliveries
 from .graded_populations import graded_populations
 from .program_engine import run_programs
@@ -66,6 +68,7 @@ class GradedChip(Chip):
             counts=self._counts(network, run, len(x), steps),
             latency=latency,
             interval=latency,
+            usage=Usage(units=len(sites), present=self.cores, cells=utilisation(sites)),
             traces=_traces(run, len(x), steps),
             notes=(f"a step takes {self.step_seconds:.3g} s, the shortest published: times are lower bounds",),
         )

@@ -13,6 +13,7 @@ import numpy as np
 from ..chip import Site
 from ..energy import Counts
 from ..kernels.events_reference import COUNT_NAMES
+from ..usage import Usage
 from .arithmetic import Convention
 from .memory import destinations, synapses_into
 from .placers import Floor
@@ -44,6 +45,7 @@ class Meter:
         self.counts = [dict.fromkeys(COUNT_NAMES, 0) for _ in found]
         self.messages = [np.zeros(3, np.int64) for _ in found]  # deliveries, hops east-west, hops north-south
         self.busy = 0.0  # seconds of the longest core, summed over steps and images
+        self.worked = 0.0  # seconds of all cores, summed likewise
         self.routes = [self._routes(index) for index in range(len(found))]
         self.fan = [self._fan(index) for index in range(len(found))]
 
@@ -83,17 +85,18 @@ class Meter:
         total = max(p.level + happened.spikes.shape[1] for p, happened in zip(self.found, activity, strict=True))
         self.image_steps += images * total
         spent = np.zeros((len(self.cores), images, total))  # seconds of each core, which may hold several populations
+        fired = [_by_neuron(happened.spikes) for happened in activity]
         for index, happened in enumerate(activity):
             self.spikes_out[index] += happened.counts["output_spikes"]
             for name, n in happened.counts.items():
                 self.counts[index][name] += n
-            fired = happened.spikes.sum(axis=(0, 1), dtype=np.int64)  # by neuron
             if self.routes[index] is not None:
-                self.messages[index] += fired @ self.routes[index]
+                self.messages[index] += fired[index] @ self.routes[index]
             window = happened.spikes.shape[1]
             sources = [activity[p.source].spikes[:, :window] for p in self.found[index].projections]
-            for spikes, fan in zip(sources, self.fan[index], strict=True):
-                arrived = spikes.sum(axis=(0, 1), dtype=np.int64)
+            for projection, spikes, fan in zip(self.found[index].projections, sources, self.fan[index], strict=True):
+                whole = spikes.shape == activity[projection.source].spikes.shape
+                arrived = fired[projection.source] if whole else _by_neuron(spikes)
                 self.synapses[index] += int(arrived @ fan.sum(axis=1).astype(np.int64))
             if self.sites[index]:
                 self.idle[index] += self.found[index].size * (total - window) * images
@@ -101,6 +104,7 @@ class Meter:
                 for number, site in enumerate(self.sites[index]):
                     spent[self.cores.index(site.unit)] += seconds[..., number]
         self.busy += float(spent.max(axis=0, initial=0.0).sum())
+        self.worked += float(spent.sum())
 
     def _core_seconds(self, index, sources, happened, total: int, times: Seconds) -> np.ndarray:
         """(images, total steps, cores): seconds that each core spends on one population in each step."""
@@ -129,6 +133,7 @@ class Meter:
             pairs += [
                 (name, "neuron_update_active", each * seen["active_updates"]),
                 (name, "neuron_update_inactive", each * (seen["inactive_updates"] + self.idle[index])),
+                (name, "neuron_spike", seen["output_spikes"]),
                 (name, "synaptic_op", self.synapses[index]),
                 (name, "spike_within_tile", deliveries),
                 (name, "hop_east_west", east_west),
@@ -143,6 +148,17 @@ class Meter:
         share = (used - 1) / max(1, self.floor.mesh[0] * self.floor.mesh[1] - 1)
         barrier = times.barrier_one_tile + (times.barrier_all_tiles - times.barrier_one_tile) * share
         return self.busy + self.image_steps * barrier
+
+    def usage(self, times: Seconds, latency: float) -> Usage:
+        """Shares of the cores in use; `latency` is the time of one image."""
+        units = len(self.cores)
+        cells = float(np.mean([site.utilisation for group in self.sites for site in group])) if units else 0.0
+        spent = units * latency * self.images
+        synaptic = sum(self.synapses) * times.synaptic_op
+        return Usage(
+            units=units, present=self.floor.all_cores, cells=cells,
+            busy=self.worked / spent if spent else 0.0, work=synaptic / spent if spent else 0.0,
+        )  # fmt: skip
 
     def check(self, convention: Convention, who: str):
         """Refuse results of numbers that outgrew the kernel where the convention sets no limit."""
@@ -165,3 +181,9 @@ class Meter:
             name = self.found[-1].name
             found.append(f"layer '{name}': the read-out passed the largest threshold {n} times and was reset")
         return tuple(found)
+
+
+def _by_neuron(spikes: np.ndarray) -> np.ndarray:
+    """Spikes (B, T, N) of 0 and 1, counted by neuron: int64 (N,). Up to 255 steps are added as bytes, for speed."""
+    few = [spikes[:, t : t + 255].sum(axis=1, dtype=np.uint8) for t in range(0, spikes.shape[1], 255)]
+    return sum((part.sum(axis=0, dtype=np.int64) for part in few), np.zeros(spikes.shape[2], np.int64))

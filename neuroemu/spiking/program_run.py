@@ -98,18 +98,19 @@ def run_loihi(
     check_size(program, probes, steps, images)
     run = Steps(program, convention, steps, images, seed, probes, spikes, noise_draws or {}, biases)
     for group in _order(program):
-        if len(group) == 1 and _whole(program, group[0]):
+        if len(group) == 1 and _whole(program, group[0], convention):
             run.whole(group[0], _checks.threads(threads, who="run_loihi"))
         else:
             run.stepwise(group)
     return _result(run)
 
 
-def _whole(program: LoihiProgram, part: Compartments) -> bool:
+def _whole(program: LoihiProgram, part: Compartments, convention: Convention) -> bool:
     into = [s for s in program.synapses if s.target == part.name]
     itself = any(s.source == part.name for s in into)
     waits = part.start and any(np.any(s.delay) for s in into)  # what is under way when the population starts
-    return not (itself or waits or part.noise is not None or part.dendrite is not None)
+    shifted = convention.shifts_sums and any(s.exponent < 0 for s in into)
+    return not (itself or waits or shifted or part.noise is not None or part.dendrite is not None)
 
 
 def _result(run: Steps) -> LoihiRun:

@@ -138,9 +138,9 @@ class Core:
         self.children = [p for p in run.program.compartments if p.dendrite is not None and p.dendrite.of == part.name]
         self.wires, self.outside = {}, {}
         for synapses in run.into(part.name):
-            wired = run.edges(synapses).kernel_arguments()
-            connection = kernels.events.Connection(**wired, n=n, depth=RING)
-            self.wires.setdefault(synapses.source, []).append(connection)
+            edges = run.edges(synapses)
+            connection = kernels.events.Connection(**edges.kernel_arguments(), n=n, depth=RING)
+            self.wires.setdefault(synapses.source, []).append((connection, edges.sum_shift))
             self.outside.setdefault(synapses.source, run.received(synapses.source, image))
         self.unused = np.zeros(len(COUNT_NAMES), np.int64)
 
@@ -172,15 +172,23 @@ class Core:
         if t < self.part.start:
             return
         for core in cores.values():
-            for connection in core.wires.get(self.part.name, ()):
-                connection.deliver(self.listed, core.ring, (t + 1) % RING, 0, core.unused)
+            core.receive(self.listed, core.wires.get(self.part.name, ()), t + 1)
 
     def _take(self, spikes: np.ndarray, connections, t: int):
         found = np.flatnonzero(spikes)
         listed = np.zeros(len(spikes) + 1, np.int32)
         listed[: len(found)], listed[-1] = found, len(found)
-        for connection in connections:
-            connection.deliver(listed, self.ring, t % RING, 0, self.unused)
+        self.receive(listed, connections, t)
+
+    def receive(self, listed: np.ndarray, connections, t: int):
+        """Add what the listed spikes bring, from step t on, to the ring."""
+        for connection, lost in connections:
+            if not lost:
+                connection.deliver(listed, self.ring, t % RING, 0, self.unused)
+                continue
+            apart = np.zeros_like(self.ring)
+            connection.deliver(listed, apart, t % RING, 0, self.unused)
+            self.ring += (apart // L.POTENTIAL_UNIT >> lost) * L.POTENTIAL_UNIT
 
     def _added(self, t: int, head: int, cores) -> np.ndarray | None:
         """What is added to v beside u and the bias: noise, and what dendrites hand over."""

@@ -26,8 +26,8 @@ class Section:
     before: tuple[L.Layer, ...] = ()
 
 
-def sections_of(network: Network) -> list[Section]:
-    """The sections of a float network, in order.
+def sections_of(network: Network, *, who: str = WHO, recurrent: bool = False) -> list[Section]:
+    """The sections of a float network, in order; `recurrent`: neurons may feed back to themselves.
 
     Raises
     ------
@@ -37,11 +37,12 @@ def sections_of(network: Network) -> list[Section]:
     found: list[Section] = []
     source, weighted, before, pools = INPUT, None, [], []
     for layer in network.layers:
-        what = f"{WHO}: {type(layer).__name__} '{layer.name}'"
+        what = f"{who}: {type(layer).__name__} '{layer.name}'"
         if layer.inputs != (source,):
-            raise UnsupportedError(f"{what} branches or joins; only chains of layers go to the core")
+            raise UnsupportedError(f"{what} branches or joins; only chains of layers are taken")
         if isinstance(layer, N.Neuron):
-            _check_neuron(layer, what)
+            if layer.recurrent_weight is not None and not recurrent:
+                raise UnsupportedError(f"{what} feeds back to itself; integer layers have no recurrent weights yet")
             if weighted is None:
                 weighted = _one_to_one(layer, pools, what)
             found.append(Section(weighted, layer, tuple(before)))
@@ -55,16 +56,11 @@ def sections_of(network: Network) -> list[Section]:
         elif isinstance(layer, MOVERS):
             before.append(layer)
         else:
-            raise UnsupportedError(f"{what} has no place on the core; use Dense, Conv2d, sum pooling and neurons")
+            raise UnsupportedError(f"{what} has no place there; use Dense, Conv2d, sum pooling and neurons")
         source = layer.name
     if weighted is not None or before or pools or not found:
-        raise UnsupportedError(f"{WHO}: network '{network.name}' does not end with neurons; add LIF, IF, LI or I")
+        raise UnsupportedError(f"{who}: network '{network.name}' does not end with neurons; add LIF, IF, LI or I")
     return found
-
-
-def _check_neuron(layer: N.Neuron, what: str):
-    if layer.recurrent_weight is not None:
-        raise UnsupportedError(f"{what} feeds back to itself; integer layers have no recurrent weights yet")
 
 
 def _one_to_one(layer: N.Neuron, pools, what) -> L.Dense:
@@ -84,7 +80,7 @@ def _pooled(layer: L.Weighted, before, pools, network: Network, what) -> L.Weigh
         plain = pool.stride == pool.size and pool.padding == ((0, 0), (0, 0))
         if not plain or high % pool.size[0] or wide % pool.size[1]:
             raise UnsupportedError(
-                f"{WHO}: {type(pool).__name__} '{pool.name}': windows overlap, or do not cover ({high}, {wide}) "
+                f"{what} reads {type(pool).__name__} '{pool.name}': windows overlap, or do not cover ({high}, {wide}) "
                 "exactly; use stride = size, no padding, and a size that divides the image"
             )
         size = (size[0] * pool.size[0], size[1] * pool.size[1])

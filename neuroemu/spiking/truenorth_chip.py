@@ -19,11 +19,13 @@ from functools import lru_cache
 import numpy as np
 
 from .. import _checks, _streams
-from ..chip import Chip, Execution, Progress, Site, silent
+from .._sites import utilisation
+from ..chip import Chip, Execution, Progress, Site, silent, uploads
 from ..energy import Counts
 from ..errors import PlacementError
 from ..kernels.truenorth_reference import COUNT_NAMES
 from ..network.graph import Network
+from ..usage import Usage
 from .truenorth import warnings_of
 from .truenorth_compiler import Compiler, compiler, positions
 from .truenorth_network import fire_chain
@@ -45,22 +47,17 @@ class TrueNorthChip(Chip):
         Chips in a row, each of 4,096 cores; those in use are powered.
     tick : float
         Seconds.
-    chip_mm2, core_mm2 : float
-        Area of a chip and of a core.
     """
 
     copies: int = 1
     chips: int = 1
     tick: float = 1e-3
-    chip_mm2: float
-    core_mm2: float
 
     def __post_init__(self):
         who = f"TrueNorthChip '{self.name}'"
         _checks.integer(self.copies, who=who, name="copies", low=1, high=CORES * MAX_CHIPS)
         _checks.integer(self.chips, who=who, name="chips", low=1, high=MAX_CHIPS)
-        for name in ("tick", "chip_mm2", "core_mm2"):
-            _checks.real(getattr(self, name), who=who, name=name, low=0)
+        _checks.real(self.tick, who=who, name="tick", low=0)
 
     def place(self, network: Network) -> tuple[Site, ...]:
         """One site a core, copy after copy."""
@@ -107,19 +104,20 @@ class TrueNorthChip(Chip):
             latency=ticks * self.tick,
             interval=(network.steps if chain.forgets else ticks) * self.tick,
             units={"chip": used, "core": len(sites)},
+            usage=Usage(units=len(sites), present=CORES * self.chips, chips=used, cells=utilisation(sites)),
             traces={
                 "copies": self.copies, "cores": len(sites), "chips": used, "latency in ticks": ticks,
-                "area of cores (mm2)": len(sites) * self.core_mm2, "area of chips (mm2)": used * self.chip_mm2,
                 "spikes an input": totals["spikes"] / (runs * len(x)),
             },
             warnings=warnings_of(totals),
-            notes=(self._note(len(sites), used),),
+            writes=self.copies * uploads(network),
+            writing=self.writing,
+            notes=(self._note(len(sites)),),
         )  # fmt: skip
 
-    def _note(self, cores, chips) -> str:
-        area = f"{cores * self.core_mm2:,.1f} of {chips * self.chip_mm2:,.0f} mm2"
+    def _note(self, cores) -> str:
         copies = "one copy" if self.copies == 1 else f"{self.copies} copies"
-        return f"{copies} on {cores:,} cores, {area}; votes are added up off the chip"
+        return f"{copies} on {cores:,} cores; votes are added up off the chip"
 
 
 def _counts_of_one(layers, counts, runs: int) -> Counts:

@@ -5,7 +5,7 @@ weights are one edge an input, a shared kernel one edge a tap, single synapses r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Edges:
     row: np.ndarray  # int32 (edges,)
     delay: np.ndarray  # uint8 (edges,)
     table: np.ndarray  # int32 (rows, length), actual weights
+    sum_shift: int = 0  # bits that the sum of what left and arrives together loses
 
     @property
     def inputs(self) -> int:
@@ -52,10 +53,14 @@ class Edges:
 
 def edges_of(part: Synapses, convention: Convention, sources: int) -> Edges:
     """The edges of one group of synapses, with actual weights; `sources` is the size of the source population."""
+    lost = max(0, -part.exponent) if convention.shifts_sums else 0
+    return replace(_edges_of(part, convention, sources, part.exponent + lost), sum_shift=lost)
 
+
+def _edges_of(part: Synapses, convention: Convention, sources: int, exponent: int) -> Edges:
     def actual(mantissa):
         return encode_weights(
-            mantissa, exponent=part.exponent, bits=part.bits, sign_mode=part.sign_mode, convention=convention
+            mantissa, exponent=exponent, bits=part.bits, sign_mode=part.sign_mode, convention=convention
         )
 
     if isinstance(part.mantissa, SharedKernel):

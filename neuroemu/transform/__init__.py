@@ -8,6 +8,7 @@ from .fold import fold
 from .freed import freed
 from .graded import to_graded
 from .grouping import group_channels
+from .matching import matched_baseline
 from .pooling import AveragePooling, MaxPooling, OrPooling
 from .prune import prune
 from .quantize import calibrate, quantize
@@ -50,6 +51,7 @@ __all__ = [
     "freed",
     "group_channels",
     "layer_pairs",
+    "matched_baseline",
     "prune",
     "quantize",
     "to_graded",

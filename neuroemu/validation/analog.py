@@ -1,7 +1,8 @@
-"""Cases V6, V7, V9 and V12: ISAAC, HERMES and NeuRRAM, and the converters they read with."""
+"""Cases V6 to V9 and V12: ISAAC, HERMES and NeuRRAM, their times and areas, and the converters they read with."""
 
 from math import ceil
 
+from ..chips.hermes import CORE_MM2
 from ..chips.hermes_costs import HERMES_COSTS, HERMES_READ_SECONDS, OPS_PER_READ
 from ..chips.isaac_costs import ISAAC_COSTS
 from ..chips.neurram_costs import INTEGRATE, PHASE, STEP
@@ -10,10 +11,12 @@ from ..components import isaac as shafiee
 from ..components.adc import ISAAC_JOULES
 from ..components.converters import NEURRAM_ADC_STEP, NEURRAM_INTEGRATE, NEURRAM_SAMPLE, NEURRAM_SHIFT_ADD_8
 from ..energy import CostTable, Counts, Energy, price
+from ..pipeline import Pipeline, Stage, chain
 from .case import Case, factor, within
 
 LE_GALLO = "Le Gallo 2023, doi:10.1038/s41928-023-01010-1, abstract"
 HERMES_CORE = "Khaddam-Aljameh 2022, doi:10.1109/JSSC.2022.3140414, abstract"
+LE_GALLO_TEXT = "Le Gallo 2023, doi:10.1038/s41928-023-01010-1"
 WAN = "Wan 2022, doi:10.1038/s41586-022-04992-8, Fig. 12, as digitised in CiMLoop, wan_nature_2022/_tests.py"
 KULL = "Kull 2013, doi:10.1109/ISSCC.2013.6487818"
 
@@ -41,12 +44,29 @@ def isaac_cases() -> list[Case]:
     rows = (
         ("power of a tile", "W", 330e-3, tile.dynamic / tile.seconds),
         ("area of a tile", "mm2", 0.372, shafiee.tile_mm2()),
+        ("area of the chip", "mm2", shafiee.CHIP_MM2, shafiee.TILES * shafiee.tile_mm2() + shafiee.LINKS_MM2),
         ("power of the chip", "W", 65.8, chip.total / chip.seconds),
         ("efficiency", "GOPS/W", 627.5, ops / chip.total / 1e9),
         ("density", "GOPS/s/mm2", 478.95, ops / chip.seconds / 1e9 / shafiee.CHIP_MM2),
         ("share of the converters in a tile", "", 0.58, converted / tile.dynamic),
     )
-    return [
+    product = Stage(
+        name="product", positions=1, seconds=cycles_seconds(shafiee.CYCLES), transit=cycles_seconds(shafiee.WAY)
+    )
+    depth = Case(
+        number="V6",
+        title="ISAAC, a product of 16-bit operands, from fetching its inputs to storing its result",
+        unit="cycles",
+        published=shafiee.DEPTH,
+        ours=Pipeline(steps=chain((product,))).latency / shafiee.CYCLE,
+        tolerance=within(0.01),
+        proof="fitted",
+        source="Shafiee 2016, doi:10.1109/ISCA.2016.12, text",
+        reading="quoted",
+        same_paper="the figure itself, cycles of a product",
+        free_parameters=1,
+    )
+    return [depth] + [
         Case(
             number="V6",
             title=f"ISAAC, {title}",
@@ -62,6 +82,11 @@ def isaac_cases() -> list[Case]:
         )
         for title, unit, published, ours in rows
     ]
+
+
+def cycles_seconds(n: int) -> float:
+    """Time of `n` cycles of ISAAC, s."""
+    return n * shafiee.CYCLE
 
 
 # --- V7: HERMES ---------------------------------------------------------------------------------------------------
@@ -121,6 +146,52 @@ def hermes_cases() -> list[Case]:
             note="what else takes time is not published; the package takes the measured time",
             **common,
         ),
+        Case(
+            title="HERMES, 4 phases, density from the area of 1 phase and the time of 4",
+            unit="GOPS/mm2",
+            published=400.0,
+            ours=OPS_PER_READ / seconds / CORE_MM2 / 1e9,
+            proof="held out",
+            source=LE_GALLO_TEXT,
+            reading="quoted",
+            same_paper="density of the other mode, time of this one",
+            free_parameters=1,
+            **common,
+        ),
+        Case(
+            title="HERMES-Core, density, from the area and the time of a core of the 64-core chip",
+            unit="TOPS/mm2",
+            published=1.59,
+            ours=OPS_PER_READ / HERMES_READ_SECONDS[one] / CORE_MM2 / 1e12,
+            proof="independent silicon",
+            source=HERMES_CORE,
+            reading="primary",
+            **common,
+        ),
+    ]
+
+
+# --- V8: HERMES, whole layers -------------------------------------------------------------------------------------
+
+
+def hermes_layer_cases() -> list[Case]:
+    """Times of a layer of its two networks, for one input: the read alone, in either mode."""
+    reads = tuple(sorted(HERMES_READ_SECONDS.values()))
+    return [
+        Case(
+            number="V8",
+            title=f"HERMES, {what}: the read alone, 1 to 4 phases",
+            unit="s",
+            published=seconds,
+            ours=reads,
+            tolerance=within(0.25),
+            proof="independent silicon",
+            source=LE_GALLO_TEXT,
+            reading="quoted",
+            same_paper="times of a read",
+            note="times of the digital units and of the links between cores are not published; latencies lack them",
+        )
+        for what, seconds in (("one input of a layer of ResNet-9", 1.52e-6), ("one step of an LSTM", 1.43e-6))
     ]
 
 
@@ -291,5 +362,5 @@ def converter_cases() -> list[Case]:
 
 
 def cases() -> list[Case]:
-    """V6, V7, V9 and V12."""
-    return [*isaac_cases(), *hermes_cases(), *neurram_cases(), *converter_cases()]
+    """V6 to V9 and V12."""
+    return [*isaac_cases(), *hermes_cases(), *hermes_layer_cases(), *neurram_cases(), *converter_cases()]

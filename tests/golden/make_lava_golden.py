@@ -97,5 +97,42 @@ def record_network():
     )  # fmt: skip
 
 
+def record_shifted():
+    """A recurrent population whose synapses, with delays and without, have negative exponents."""
+    rng = np.random.default_rng(13)
+    n, steps = SIZES[0], 2000
+    spikes_in = rng.random((steps, INPUTS)) < 0.2
+    w_in, w_own = rng.integers(-150, 200, (INPUTS, n)), rng.integers(-200, 120, (n, n))
+    delay = rng.integers(0, 4, (INPUTS, n))
+    registers = {"du": 1500, "dv": 300, "vth": 400}
+    core, source, sink = (
+        LIF(shape=(n,), **registers),
+        Source(data=spikes_in.T.astype(int)),
+        Sink(shape=(n,), buffer=steps),
+    )
+    first = DelayDense(weights=w_in.T, delays=delay.T, num_weight_bits=8, weight_exp=-2, sign_mode=SignMode.MIXED)
+    own = Dense(weights=w_own.T, num_weight_bits=6, weight_exp=-5, sign_mode=SignMode.MIXED)
+    for dense, sender in ((first, source), (own, core)):
+        sender.s_out.connect(dense.s_in)
+        dense.a_out.connect(core.a_in)
+    core.s_out.connect(sink.a_in)
+    monitors = {name: Monitor() for name in ("u", "v")}
+    for name, monitor in monitors.items():
+        monitor.probe(getattr(core, name), steps)
+    core.run(RunSteps(steps), Loihi2SimCfg(select_tag="fixed_pt"))
+    states = {}
+    for name, monitor in monitors.items():
+        values = monitor.get_data()[core.name][name].astype(np.int64)
+        states |= {name: values[:400].astype(np.int32), f"{name}_sum": values.sum(axis=0)}
+    spikes = sink.data.get().T.astype(bool)
+    core.stop()
+    print(spikes.sum(axis=0))
+    np.savez_compressed(
+        HERE / "lava_shifted.npz", spikes_in=np.packbits(spikes_in, axis=1), spikes=np.packbits(spikes, axis=1),
+        w_in=w_in.astype(np.int16), w_own=w_own.astype(np.int16), delay=delay.astype(np.uint8), **states, **registers,
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
+    record_shifted()
     record_network()

@@ -360,17 +360,22 @@ def test_no_images_is_no_work(kernel):
     assert kernel.mvm(packed, np.zeros((0, 3, 6), np.float32), np.zeros((0, 3, 4))) == (0, 0)
 
 
-BEST = "v3" if base.cpu_has_v3() else "base"
+BEST = "v4" if base.cpu_has_v4() else "v3" if base.cpu_has_v3() else "base"
+V3 = "base" if BEST == "base" else "v3"
 
 
-@pytest.mark.parametrize("wish, expected", [("base", "base"), ("v3", BEST), ("", BEST), ("sse", "")])
-def test_environment_chooses_the_build(wish, expected, tmp_path):
-    code = "from neuroemu import kernels as k; print(k.isa(), k.crossbar.__name__.rsplit('_')[-1], k.openmp_enabled())"
+@pytest.mark.parametrize(
+    "wish, expected, crossbar, events",
+    [("base",) * 4, ("v3", V3, V3, V3), ("v4", BEST, V3, BEST), ("", BEST, V3, BEST), ("sse", "", "", "")],
+)
+def test_environment_chooses_the_build(wish, expected, crossbar, events, tmp_path):
+    built = "print(*(k.__getattr__(n).__name__.rsplit('_')[-1] for n in ('crossbar', 'events')))"
+    code = f"from neuroemu import kernels as k; print(k.isa(), k.openmp_enabled()); {built}"
     environment = {**os.environ, "NEUROEMU_ISA": wish}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     if expected:
-        assert done.stdout.split() == [expected, expected, str(kernels.openmp_enabled())]
+        assert done.stdout.split() == [expected, str(kernels.openmp_enabled()), crossbar, events]
     else:
         assert done.returncode != 0 and "NEUROEMU_ISA" in done.stderr.splitlines()[-1]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuroemu import kernels
 from neuroemu.kernels import events_reference
 
-BUILDS = ["base"] + (["v3"] if kernels.isa() == "v3" else [])
+BUILDS = kernels.builds("events")
 MODULES = [importlib.import_module(f"neuroemu.kernels._events_{build}") for build in BUILDS]
 RUNS = [events_reference.run_layer] + [module.run_layer for module in MODULES]
 LIMITS = {"q_bits": 21, "u_bits": 23, "v_limit": 2**23 - 1}
@@ -277,3 +277,47 @@ def test_no_images_and_no_steps():
         for shape in ((0, 3, 2), (2, 0, 2)):
             out = run(function, np.zeros(shape), dense(np.ones((2, 3))) | neurons(3))
             assert out["counts"].sum() == 0
+
+
+@pytest.mark.parametrize("module", MODULES, ids=BUILDS)
+@pytest.mark.parametrize("largest", [127, 128, 32767])  # rows held as int8, and as int16
+def test_rows_are_added_modulo_2_16(module, largest):
+    rng = np.random.default_rng(largest)
+    for n in (1, 10, 64, 129, 300):
+        weights = rng.integers(-largest, largest + 1, (40, n)).astype(np.int16)
+        weights[0, 0] = -128 if largest == 127 else largest
+        chosen = rng.integers(0, 40, 500).astype(np.int32)
+        want = weights[chosen].sum(axis=0, dtype=np.int64).astype(np.int16)
+        np.testing.assert_array_equal(module.add_rows(weights, chosen), want)
+    with pytest.raises(ValueError, match="outside"):
+        module.add_rows(weights, np.array([40], np.int32))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=BUILDS)
+def test_images_may_lie_apart_but_not_their_steps(module):
+    spikes = (np.random.default_rng(0).random((3, 9, 5)) < 0.5).astype(np.uint8)
+    layer = {**dense(np.arange(20).reshape(5, 4)), **neurons(4, threshold=60)}
+
+    def run(read):
+        out, counts = np.zeros((3, read.shape[1], 4), np.uint8), np.zeros((3, 8), np.int64)
+        module.run_layer(read, **layer, spikes_out=out, counts=counts)
+        return out
+
+    np.testing.assert_array_equal(run(spikes[:, 2:8]), run(np.ascontiguousarray(spikes[:, 2:8])))
+    with pytest.raises(ValueError, match="one behind the other"):
+        run(spikes[:, ::2])
+
+
+@pytest.mark.parametrize("run", RUNS[1:], ids=BUILDS)
+@pytest.mark.parametrize("share", [0.02, 0.4, 1.0])  # up to all 64 of a block of inputs spike at once
+def test_every_spike_is_found_however_many_there_are(run, share):
+    rng = np.random.default_rng(int(100 * share))
+    spikes = (rng.random((2, 6, 203)) < share).astype(np.uint8)
+    layer = {**dense(rng.integers(-100, 100, (203, 21))), **neurons(21, threshold=200)}
+    found = []
+    for function in (events_reference.run_layer, run):
+        out, counts = np.zeros((2, 6, 21), np.uint8), np.zeros((2, 8), np.int64)
+        function(spikes, **layer, spikes_out=out, counts=counts)
+        found.append((out, counts))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])

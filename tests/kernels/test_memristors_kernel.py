@@ -12,7 +12,7 @@ from neuroemu import kernels
 from neuroemu.devices import dynamics
 from neuroemu.kernels import memristors_reference as reference
 
-BUILDS = ["base"] + (["v3"] if kernels.isa() == "v3" else [])
+BUILDS = kernels.builds("memristors")
 MODULES = [importlib.import_module(f"neuroemu.kernels._memristors_{build}") for build in BUILDS]
 
 # Each model with a time in which its state moves by a few per cent at about 1 V.

@@ -2,9 +2,6 @@
 
 import importlib
 import itertools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,7 @@ from hypothesis import strategies as st
 from neuroemu import kernels
 from neuroemu.kernels import truenorth_reference as twin
 
-BUILDS = {"base": ["base"], "v3": ["base", "v3"], "v4": ["base", "v3", "v4"]}[kernels.isa("truenorth")]
+BUILDS = kernels.builds("truenorth")
 MODULES = [importlib.import_module(f"neuroemu.kernels._truenorth_{build}") for build in BUILDS]
 RUNS = [twin.run_chip] + [module.run_chip for module in MODULES]
 each_run = pytest.mark.parametrize("function", RUNS, ids=["twin", *BUILDS])
@@ -443,17 +440,3 @@ def test_two_cores_of_ranc(function):
     np.testing.assert_array_equal(out["spikes"][:1000, :, 1::2], want[:ticks])
     if ticks > 1000:
         assert total(out, "merges") == g["merges"] > 1000
-
-
-# ---------------------------------------------------------------- which build
-
-
-@pytest.mark.parametrize("wish", ["", "v3", "base"])
-def test_the_environment_limits_the_build(wish):
-    code = "from neuroemu import kernels as k; print(k.isa('truenorth'), k.truenorth.__name__.rsplit('_')[-1], k.isa())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "NEUROEMU_ISA": wish}, capture_output=True, text=True,
-        timeout=60, check=True,
-    )  # fmt: skip
-    best = BUILDS[-1] if not wish else wish if wish in BUILDS else "base"
-    assert done.stdout.split() == [best, best, "v3" if best == "v4" else best]

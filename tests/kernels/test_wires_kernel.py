@@ -8,7 +8,7 @@ import pytest
 from neuroemu import kernels
 from neuroemu.kernels import wires_reference as reference
 
-BUILDS = ["base"] + (["v3"] if kernels.isa() == "v3" else [])
+BUILDS = kernels.builds("wires")
 MODULES = [importlib.import_module(f"neuroemu.kernels._wires_{build}") for build in BUILDS]
 SHAPES = [(1, 1), (1, 9), (9, 1), (7, 3), (8, 8), (16, 9), (17, 30), (40, 66)]
 

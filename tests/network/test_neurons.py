@@ -16,6 +16,7 @@ from neuroemu.network.ops import steady_product
 from neuroemu.transform import quantize
 
 TAUS = st.floats(1e-4, 1e-1)
+ENGINES = ("compiled", "numpy")
 
 
 def lif(n=1, *, tau=2.5e-3, r=1.0, leak=0.0, threshold=0.1, reset=0.0, **more):
@@ -47,19 +48,22 @@ def network(*layers, shape=(1,)):
         ("lava_cpu_float", LAVA, 1.0, 1e-7),
     ],
 )
-def test_one_neuron_on_eight_platforms(test_data, platform, method, unit, tolerance):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_neuron_on_eight_platforms(test_data, platform, method, unit, tolerance, engine):
     given_x, v, spikes = np.loadtxt(test_data / "nir" / "lif" / f"lif_{platform}.csv", delimiter=",").T
     net = network(Dense(name="w", weight=np.ones((1, 1))), lif())
-    out, kept = run_spiking(net, (given_x != 0)[:, None, None], dt=1e-4, method=method, keep=["lif.v"])
+    x = (given_x != 0)[:, None, None]
+    out, kept = run_spiking(net, x, dt=1e-4, method=method, keep=["lif.v"], engine=engine)
     np.testing.assert_array_equal(out[:, 0, 0], spikes != 0)
     # Nengo's unit is the threshold, ten times ours; snnTorch's and SpiNNaker2's is dt / tau.
     np.testing.assert_allclose(kept["lif.v"][:, 0, 0], v * unit, rtol=0, atol=tolerance)
 
 
-def test_the_exact_trace_up_to_its_first_spike(test_data):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_exact_trace_up_to_its_first_spike(test_data, engine):
     """The solution in continuous time resets within a step; before that, EXACT gives it to all digits."""
     given_x, v, spikes = np.loadtxt(test_data / "nir" / "lif" / "lif_exact.csv", delimiter=",").T
-    out, kept = run_spiking(network(lif()), given_x[:, None, None], method=EXACT, keep=["lif.v"])
+    out, kept = run_spiking(network(lif()), given_x[:, None, None], method=EXACT, keep=["lif.v"], engine=engine)
     first = int(np.flatnonzero(spikes)[0])
     assert first == 460
     np.testing.assert_array_equal(np.flatnonzero(out), np.flatnonzero(spikes))

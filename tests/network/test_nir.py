@@ -98,12 +98,13 @@ def test_a_model_that_the_package_itself_refuses(test_data):
     assert load(path).output_shape == (1,)
 
 
-def test_the_nmnist_network_computes_what_its_arrays_say(test_data):
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
+def test_the_nmnist_network_computes_what_its_arrays_say(test_data, engine):
     """Sinabs has no unit of time: dt = 1. Convolutions by scipy, neurons by hand, on random events."""
     network = load(test_data / "nir" / "models" / "cnn_sinabs.nir")
     graph = nir.read(test_data / "nir" / "models" / "cnn_sinabs.nir").nodes
     x = RNG.random((12, 1, 2, 34, 34)) < 0.15
-    got, kept = run_spiking(network, x, dt=1.0, keep=["3", "10"])
+    got, kept = run_spiking(network, x, dt=1.0, keep=["3", "10"], engine=engine)
     v = {name: 0.0 for name in ("1", "3", "6", "10", "12")}
     found = {name: [] for name in v}
 
@@ -132,13 +133,14 @@ def test_the_nmnist_network_computes_what_its_arrays_say(test_data):
         np.testing.assert_array_equal(spikes[:, 0], found[name], err_msg=name)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "numpy"])
 @pytest.mark.parametrize("name", MODELS[2:])
-def test_braille_networks_follow_the_equations_they_were_trained_with(test_data, name):
+def test_braille_networks_follow_the_equations_they_were_trained_with(test_data, name, engine):
     """snnTorch: I = alpha I + x + recurrence, v = beta v + I, v = 0 after a spike; NIR's tau hold alpha and beta."""
     path = test_data / "nir" / "models" / f"{name}.nir"
     network, nodes = load(path), nir.read(path).nodes
     x = RNG.random((60, 1, 12)) < 0.2
-    got = run_spiking(network, x, dt=1e-4, method=EULER)
+    got = run_spiking(network, x, dt=1e-4, method=EULER, engine=engine)
 
     def affine(name, s):
         node = nodes[name]

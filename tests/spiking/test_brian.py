@@ -195,6 +195,61 @@ def test_the_cython_target_gives_the_same(b2):
     same(want, record(b2, *plain_core(b2, net)))
 
 
+@pytest.mark.parametrize("seed", [1, 4, 6])  # delays of each synapse; one delay; loud, with dense rows
+def test_a_batch_is_that_many_cores(b2, seed):
+    """Own spikes into each copy, one source for all of them, and recurrent synapses that stay within a copy."""
+    from neuroemu.spiking.brian import LoihiCore
+
+    nets = [draw(seed) for _ in range(3)]
+    for k, net in enumerate(nets):
+        net.spikes_in = np.random.default_rng(k).random(net.spikes_in.shape) < 0.1
+    n, n_in, shared = nets[0].n, nets[0].n_in, 2 * np.random.default_rng(9).integers(-40, 60, (7, nets[0].n))
+    common = np.random.default_rng(10).random((STEPS, 7)) < 0.2
+    all_in = np.concatenate([net.spikes_in for net in nets], axis=1)
+    source = generator(b2, SimpleNamespace(n_in=3 * n_in, spikes_in=all_in))
+    beside = generator(b2, SimpleNamespace(n_in=7, spikes_in=common))
+    core = LoihiCore(n, batch=3, **nets[0].registers)
+    for group, mantissa, delay in ((source, nets[0].w_in, nets[0].delay_in), (beside, shared, 2)):
+        core.connect(group, mantissa, delay=delay, exponent=nets[0].exponent)
+    core.connect(core, nets[0].w_rec, delay=nets[0].delay_rec, exponent=nets[0].exponent)
+    found = record(b2, core, [source, beside, core])
+    for copy, net in enumerate(nets):
+        net.spikes_in = np.concatenate([net.spikes_in, common], axis=1)
+        net.w_in, net.delay_in = np.vstack([net.w_in, shared]), np.vstack([net.delay_in, np.full_like(shared, 2)])
+        part = slice(copy * n, (copy + 1) * n)
+        same(twin(net)[0], {name: values[:, part] for name, values in found.items()})
+    delivered = all_in.sum() + 3 * common.sum() + found["spikes"].sum()
+    assert core.counts["synaptic_operations"] == n * delivered and found["spikes"].sum() > 100
+
+
+def test_a_connection_made_between_runs_finds_all_that_is_under_way(b2):
+    """The slots of input turn as the longest delay asks; what waits in them stays in order when it grows."""
+    from neuroemu.spiking.brian import LoihiCore
+
+    early, late = (b2.SpikeGeneratorGroup(1, [0], [t] * b2.ms, dt=1 * b2.ms) for t in (3, 6))
+    core = LoihiCore(**silent(3))
+    core.connect(early, np.full((1, 3), 10), delay=4)
+    states = b2.StateMonitor(core, "v", record=[0], when="end")
+    network = b2.Network(early, late, core, states)
+    network.run(6 * b2.ms)
+    core.connect(late, np.full((1, 3), 40), delay=40)
+    network.run(44 * b2.ms)
+    v = np.asarray(states.v)[0]
+    assert (np.flatnonzero(np.diff(v)) + 1).tolist() == [8, 47] and v[-1] == 50 * 64
+
+
+def test_a_batch_needs_weights_that_fit_its_source(b2):
+    from neuroemu.spiking.brian import LoihiCore
+
+    core = LoihiCore(**silent(3), batch=2)
+    with pytest.raises(InputError, match=r"needs \(from, to\) = \(2, 3\) or \(4, 3\)"):
+        core.connect(b2.PoissonGroup(4, rates=1 * b2.Hz), np.zeros((3, 3), int))
+    with pytest.raises(InputError, match=r"needs \(from, to\) = \(5, 3\)"):
+        core.connect(b2.PoissonGroup(5, rates=1 * b2.Hz), np.zeros((3, 3), int))
+    with pytest.raises(InputError, match="batch"):
+        LoihiCore(**silent(3), batch=0)
+
+
 @pytest.mark.parametrize("pieces", [(1, 62, 7, 80), (75, 75)])
 def test_a_split_run_is_the_whole_run(b2, pieces):
     net = draw(1)

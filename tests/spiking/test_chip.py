@@ -11,6 +11,7 @@ from neuroemu.network import Conv2d, Dense, Encode, Flatten, Grid, Lif, Network,
 from neuroemu.network.ops import exact_product, weighted_sum
 from neuroemu.spiking import FewestHops, RowByRow
 from neuroemu.spiking.cores import CoreLimits, allocate, synapses_into
+from neuroemu.spiking.meter import _by_neuron
 from neuroemu.spiking.populations import populations
 
 STEPS = 12
@@ -348,3 +349,11 @@ def test_neurons_are_checked(fields, error):
 def test_encoders_are_checked(fields):
     with pytest.raises(InputError):
         Encode(**({"name": "e", "coding": "direct", "code_max": 255, "threshold": 64} | fields))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 255, 256, 600])
+def test_spikes_are_counted_by_neuron_over_any_number_of_steps(steps):
+    spikes = (np.random.default_rng(steps).random((3, steps, 5)) < 0.7).astype(np.uint8)
+    spikes[:, :, 0] = 1
+    found = _by_neuron(spikes)
+    assert found.dtype == np.int64 and found.tolist() == spikes.sum(axis=(0, 1), dtype=np.int64).tolist()

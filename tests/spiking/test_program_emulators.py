@@ -148,6 +148,32 @@ def test_lava_with_bias_and_delays_for_10000_steps():
             np.testing.assert_array_equal(values.sum(axis=0, dtype=np.int64), golden[f"{state}_sum_{index}"])
 
 
+def test_lava_shifts_sums_by_negative_exponents():
+    """What leaves and arrives together is shifted as one; with each weight shifted, the run comes out otherwise."""
+    golden, n, steps = load("lava_shifted"), 18, 2000
+    part = Compartments(
+        name="a", n=n, threshold_mantissa=int(golden["vth"]), current_decay=int(golden["du"]),
+        voltage_decay=int(golden["dv"]),
+    )  # fmt: skip
+    program = LoihiProgram(
+        compartments=(part,),
+        synapses=(
+            Synapses(source="in", target="a", mantissa=golden["w_in"], delay=golden["delay"], exponent=-2),
+            Synapses(source="a", target="a", mantissa=golden["w_own"], bits=6, exponent=-5),
+        ),
+        inputs=(InputAxons(name="in", n=24),),
+    )
+    spikes_in = np.zeros((steps, 24), np.uint8)
+    spikes_in[1:] = unpacked(golden["spikes_in"], 24)[:-1]
+    found = run_loihi(program, {"in": spikes_in}, steps=steps, probe="a", convention=LAVA)
+    np.testing.assert_array_equal(found.spikes["a"][:, 0], unpacked(golden["spikes"], n))
+    for state in "uv":
+        values = getattr(found, state)["a"][:, 0]
+        np.testing.assert_array_equal(values[:400], golden[state])
+        np.testing.assert_array_equal(values.sum(axis=0, dtype=np.int64), golden[f"{state}_sum"])
+    assert (found.u["a"] != run_loihi(program, {"in": spikes_in}, steps=steps, probe="a").u["a"]).any()
+
+
 def test_currents_of_a_shared_kernel_on_loihi():
     """tinynet's first layer: a true convolution, so the kernel is flipped; its golden has x and y swapped."""
     golden = load("loihi_tinynet")
@@ -185,5 +211,5 @@ def test_weights_of_lava():
             found = encode_weights(mantissa[there], bits=bits, sign_mode=MODES[mode], convention=LAVA)
             np.testing.assert_array_equal(found // 64, table[mode, bits - 1][there])
     assert encode_weights([-255], convention=LOIHI1) == -16_256 and encode_weights([-255], convention=LOIHI2) == -16_384
-    with pytest.raises(InputError, match=r"exponent is -1; it must be within 0 .. 7|exponent"):
+    with pytest.raises(InputError, match="exponent is -1; convention 'LAVA' shifts sums"):
         encode_weights([3], exponent=-1, convention=LAVA)

@@ -277,8 +277,8 @@ def test_energy_time_and_area():
     events = result.counts.total("synaptic_events")
     assert result.energy.dynamic == pytest.approx(events * 2.2966e-12, rel=1e-4)
     assert result.energy.static == pytest.approx(50 * 1e-3 * 64.43e-3, rel=1e-3)
-    area = result.traces["area of cores (mm2)"]
-    assert area == pytest.approx(result.n_units * 0.24 * 0.39) and result.traces["area of chips (mm2)"] == 430
+    area = result.used_mm2
+    assert area == pytest.approx(result.n_units * 0.24 * 0.39) and result.chip_mm2 == 430
 
 
 def test_counts_and_joules_by_layer():
