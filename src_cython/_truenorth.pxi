@@ -61,7 +61,8 @@ cdef extern from "_truenorth.h" nogil:
     void tn_run(const tn_chip *, tn_work *, int)
 
 cdef enum:
-    BLOCK = 32  # cores that a thread takes at a time
+    BLOCK = 128  # cores that a thread takes at a time
+    SHARED = 256  # a chip of fewer cores takes less time a tick than a second thread needs to come
     PAIRED = 256  # a chip of no more cores has its weights laid out again for cores with much input, 1 KB a core
 
 
@@ -132,7 +133,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
         chip.group, chip.by_group = &group[0], &group_counts[0, 0]
     if cores == 0 or ticks == 0:
         return
-    if cores < 8 * BLOCK:
+    if cores < SHARED:
         threads = 1  # some 100 microseconds a tick: not worth a second thread
     work.inputs, work.n_inputs = &inputs[0, 0] if inputs.shape[0] else NULL, inputs.shape[0]
     work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
