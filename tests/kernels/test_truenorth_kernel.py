@@ -150,6 +150,8 @@ def test_neurons_without_chance_equal_the_twin(reset_mode, uniform, leak):
     given = random_chip(rng, 3, modes=modes, size=3000, density=0.5, uniform=uniform)
     given["weight"][0] = rng.integers(-128, 128, (4, 256))
     given["weight"][1] = rng.integers(-20, 21, (4, 1)) if uniform else rng.integers(-20, 21, (4, 256))
+    if not uniform:
+        given["weight"][1, reset_mode % 4, 7] = rng.choice([-129, 128])  # the only one beyond 8 bits
     given["potential"][2] = rng.choice([-(2**19), -(2**19) + 9, 2**19 - 300, 2**19 - 1, 0], 256)
     rows = [
         (t, core, axon)
@@ -224,6 +226,14 @@ def test_saturation_at_20_bits_is_counted(function):
     out = run(function, given, [(0, 0, 3)], ticks=1)
     assert out["probe_out"][0, 0, :4].tolist() == [top - 5, bottom, top - 5, -5]
     assert total(out, "saturations") == 3  # the sums of neurons 0 and 1, and the leak of neuron 1
+
+
+@each_run
+@pytest.mark.parametrize("mode", [0, 4])
+def test_a_reset_near_20_bits_saturates_in_each_later_tick(function, mode):
+    given = chip(crossbar=True, weight=20, threshold=30, reset=2**19 - 5, reset_mode=mode)
+    out = run(function, given, [(t, 0, 3) for t in range(5)], ticks=5)
+    assert out["counts"][:, COUNT["saturations"]].tolist() == [0, 0, 256, 256, 256]
 
 
 @each_run
