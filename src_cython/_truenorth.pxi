@@ -134,7 +134,7 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     if cores == 0 or ticks == 0:
         return
     if cores < SHARED:
-        threads = 1  # some 100 microseconds a tick: not worth a second thread
+        threads = 1
     work.inputs, work.n_inputs = &inputs[0, 0] if inputs.shape[0] else NULL, inputs.shape[0]
     work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
     work.block = BLOCK if threads > 1 else cores
