@@ -28,7 +28,7 @@ from neuroemu.chips.isaac_costs import ISAAC_COSTS
 from neuroemu.chips.loihi_costs import DAVIES, LOIHI_COSTS, LOIHI_SECONDS
 from neuroemu.chips.loihi_sana_fe_costs import LOIHI_SANA_FE_COSTS
 from neuroemu.chips.neurram_costs import NEURRAM_COSTS
-from neuroemu.chips.odin_costs import ODIN_COSTS
+from neuroemu.chips.odin import ODIN_COSTS
 from neuroemu.chips.puma_costs import PUMA_COSTS
 from neuroemu.chips.spinnaker2_costs import SPINNAKER2_COSTS
 from neuroemu.chips.tpu_v1 import JOUPPI, TPU_V1

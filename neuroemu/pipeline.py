@@ -7,130 +7,25 @@ arrays (pooling, sums, activations) pass results on in no time, in raster order 
 which is the busy time of the slowest stage: with nothing but forward reads and buffers that never fill up, no schedule
 is faster and this one keeps up.
 
-Not modelled: buffers that fill up, links that are shared, the time of inputs on their way onto the chip.
+Not modelled: buffers that fill up (`Pipeline.buffers` says how large they must be), links that are shared, the time of
+inputs on their way onto the chip.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 
 from . import _checks
 from ._counts import aligned, si
 from .errors import InputError
+from .stages import Passed, Stage, Step, Work, starts_of
 
 __all__ = ["Pipeline", "Stage", "Step", "Work", "chain"]
 
 SETTLED = 1e-9  # share of the interval by which two images may differ that count as alike
 IMAGES = 1000  # looked at before a pipeline is taken as it is
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A layer with arrays of its own.
-
-    Parameters
-    ----------
-    name : str
-        The layer.
-    positions : int, >= 1
-        Row vectors of one image: positions of a convolution, rows of a Dense input.
-    seconds : float, s
-        For one of them: all planes and phases, read and converted.
-    reads : int, >= 1
-        Reads in `seconds`: planes of the input times phases.
-    conversions : int, >= 0
-        Conversions, one after the other, that follow each read; 0: held in its time.
-    transit : float, s
-        From the last read of a position until its result can be read.
-    units : int, >= 0
-        Arrays of one copy.
-    copies : int, >= 1
-    """
-
-    name: str
-    positions: int
-    seconds: float
-    reads: int = 1
-    conversions: int = 0
-    transit: float = 0.0
-    units: int = 1
-    copies: int = 1
-
-    def __post_init__(self):
-        who = f"Stage '{self.name}'"
-        for name in ("positions", "reads", "copies"):
-            _checks.integer(getattr(self, name), who=who, name=name, low=1)
-        for name in ("units", "conversions"):
-            _checks.integer(getattr(self, name), who=who, name=name, low=0)
-        for name in ("seconds", "transit"):
-            _checks.real(getattr(self, name), who=who, name=name, low=0.0)
-
-    @property
-    def phases(self) -> int:
-        """Reads of one image, one after the other, were there one copy: positions x reads."""
-        return self.positions * self.reads
-
-    @property
-    def turns(self) -> int:
-        """Turns of one image, ceil(positions / copies)."""
-        return -(-self.positions // self.copies)
-
-    @property
-    def busy(self) -> float:
-        """Time that one image keeps the stage from the next, s: turns x seconds."""
-        return self.turns * self.seconds
-
-    @property
-    def latency(self) -> float:
-        """Time of one image in this stage alone, s."""
-        return self.busy + self.transit
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Step:
-    """A tensor on its way through the chip.
-
-    Parameters
-    ----------
-    name : str
-    positions : int
-    reads : tuple of (name of an earlier step, (positions,) int array or None)
-        The last position of that step which each position needs; None: all need all of it. What comes from the input
-        is there when an image enters.
-    stage : Stage or None
-        None: passes on in no time.
-    """
-
-    name: str
-    positions: int
-    reads: tuple[tuple[str, np.ndarray | None], ...] = ()
-    stage: Stage | None = None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Work:
-    """What a stage did with one image: when its turns began, s, and how long each took."""
-
-    stage: Stage
-    image: int
-    starts: np.ndarray
-
-    @property
-    def end(self) -> float:
-        """When the stage is free again, s."""
-        return float(self.starts[-1]) + self.stage.seconds
-
-    def spans(self) -> tuple[tuple[float, float], ...]:
-        """(begin, end) of each uninterrupted run of turns, s."""
-        gap = np.diff(self.starts) > self.stage.seconds * (1 + 1e-6)
-        first = np.concatenate([[0], np.flatnonzero(gap) + 1])
-        last = np.concatenate([first[1:] - 1, [len(self.starts) - 1]])
-        return tuple(
-            (float(a), float(b) + self.stage.seconds)
-            for a, b in zip(self.starts[first], self.starts[last], strict=True)
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -203,7 +98,7 @@ class Pipeline:
     def latency(self) -> float:
         """Time of an image from its entry until its last output, s, in a pipeline that is kept full."""
         free: dict[str, float] = {}
-        finish, _ = self._image(free)
+        finish = self._image(free).finish
         if not self.overlap:
             return finish
         before, interval = {}, self.interval
@@ -212,7 +107,7 @@ class Pipeline:
             if before and max(abs(free[name] - before[name]) for name in free) <= SETTLED * interval:
                 break
             before = dict(free)
-            finish, _ = self._image(free)
+            finish = self._image(free).finish
         return finish
 
     def busy(self, stage: Stage) -> float:
@@ -225,28 +120,52 @@ class Pipeline:
         free: dict[str, float] = {}
         found = []
         for number in range(images):
-            _, starts = self._image(free, entered=number * self.interval)
+            starts = self._image(free, entered=number * self.interval).starts
             found += [Work(stage=stage, image=number, starts=starts[stage.name]) for stage in self.stages]
         return tuple(found)
 
-    def _image(self, free: dict[str, float], entered: float = 0.0) -> tuple[float, dict[str, np.ndarray]]:
-        """When an image is done, and when the turns of each stage begin; `free` is brought up to date."""
+    def held(self) -> dict[str, int]:
+        """Most positions of each step's result that wait for a reader at once, by step, in a full pipeline.
+
+        A position is held from when it is there until the last position that needs it has been read, of all images
+        on their way. Steps whose positions are read at once, or never, are left out.
+        """
+        images = min(IMAGES, 2 + ceil(self.latency / self.interval)) if self.overlap else 1
+        free: dict[str, float] = {}
+        passed = [self._image(free, entered=number * self.interval) for number in range(images)]
+        found = {}
+        for step in self.steps:
+            readers = [(other, k) for other in self.steps for k, read in enumerate(other.reads) if read[0] == step.name]
+            if readers:
+                came = np.concatenate([image.there[step.name] for image in passed])
+                went = [np.maximum.reduce([_kept(other, k, step, image) for other, k in readers]) for image in passed]
+                found[step.name] = _most(came, np.concatenate(went), SETTLED * self.interval)
+        return {name: n for name, n in found.items() if n}
+
+    def buffers(self) -> dict[str, float]:
+        """Bytes of `held`, by step whose size is known: of row pipelines."""
+        sizes = {step.name: step.bytes for step in self.steps}
+        return {name: n * sizes[name] for name, n in self.held().items() if sizes[name]}
+
+    def _image(self, free: dict[str, float], entered: float = 0.0) -> Passed:
+        """One image on its way; `free` is brought up to date."""
         there: dict[str, np.ndarray] = {}
         starts: dict[str, np.ndarray] = {}
+        read: dict[str, np.ndarray] = {}
         for step in self.steps:
             ready = np.full(step.positions, entered)
             for name, last in step.reads:
                 ready = np.maximum(ready, there[name][-1] if last is None else there[name][last])
             ready = np.maximum.accumulate(ready)
             if step.stage is None:
-                there[step.name] = ready
+                there[step.name] = read[step.name] = ready
                 continue
-            begin = _starts(step.stage, ready, free.get(step.name, -np.inf))
+            begin = starts_of(step.stage, ready, free.get(step.name, -np.inf))
             starts[step.name] = begin
             free[step.name] = float(begin[-1]) + step.stage.seconds
-            done = begin + step.stage.seconds + step.stage.transit
-            there[step.name] = np.repeat(done, step.stage.copies)[: step.positions]
-        return float(there[self.steps[-1].name][-1]), starts
+            read[step.name] = np.repeat(begin + step.stage.seconds, step.stage.copies)[: step.positions]
+            there[step.name] = read[step.name] + step.stage.transit
+        return Passed(starts, read, there, float(there[self.steps[-1].name][-1]))
 
     def table(self) -> str:
         """One line a layer: positions, time of one, copies, arrays, time of an image, and share of the interval."""
@@ -272,15 +191,23 @@ def chain(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
     """Steps of layers that wait for the whole result of the one before them."""
     found: list[Step] = []
     for stage in stages:
-        reads: Mapping | tuple = ((found[-1].name, None),) if found else ()
+        reads = ((found[-1].name, None),) if found else ()
         found.append(Step(name=stage.name, positions=stage.positions, reads=reads, stage=stage))
     return tuple(found)
 
 
-def _starts(stage: Stage, ready: np.ndarray, free: float) -> np.ndarray:
-    """(turns,) when each turn begins: start_g = max(ready_g, start_(g-1) + seconds), by a running maximum."""
-    last = np.minimum(np.arange(1, stage.turns + 1) * stage.copies, len(ready)) - 1
-    ahead = np.arange(stage.turns) * stage.seconds
-    early = ready[last] - ahead
-    early[0] = max(early[0], free)
-    return np.maximum.accumulate(early) + ahead
+def _kept(reader: Step, number: int, step: Step, image: Passed) -> np.ndarray:
+    """When each position of `step` is no longer needed by a reader, whose read `number` it is."""
+    firsts = reader.firsts[number] if number < len(reader.firsts) else None
+    read, came = image.read[reader.name], image.there[step.name]
+    if firsts is None:
+        return np.maximum(came, read[-1])
+    rising = np.minimum.accumulate(firsts[::-1])[::-1]  # the first position that this and all later ones need
+    last = np.searchsorted(rising, np.arange(step.positions), side="right") - 1
+    return np.maximum(came, np.where(last < 0, came, read[np.maximum(last, 0)]))
+
+
+def _most(came: np.ndarray, went: np.ndarray, near: float) -> int:
+    """Most that are there at once; one that leaves as another comes, within `near`, makes room for it."""
+    came, went = np.sort(came), np.sort(went)
+    return int((np.arange(1, len(came) + 1) - np.searchsorted(went, came + near, side="right")).max())

@@ -1,10 +1,10 @@
 /* Networks in floating point: sums of weights of what spikes, then neurons; neuroemu/kernels/floating_reference.py is
    the specification.
 
-   The two halves, _floating_sums.h and _floating_neurons.h, are included twice, for double and for float. A neuron's sum
-   starts at 0 and takes its inputs in rising order, one after the other; vectors run over neurons, never over inputs.
-   So the bits depend neither on the vector width nor on what is computed side by side. The build must not contract
-   a * b + c (-ffp-contract=off).
+   The two halves, _floating_sums.h and _floating_neurons.h, are included twice, for double and for float. A neuron's
+   sum starts at 0 and takes its inputs in rising order, one after the other; vectors run over neurons, never over
+   inputs. So the bits depend neither on the vector width nor on what is computed side by side. The build must not
+   contract a * b + c (-ffp-contract=off).
 */
 #ifndef NEUROEMU_FLOATING_H
 #define NEUROEMU_FLOATING_H
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "_events_list.h"
+
 #define FL_LINES 512 /* lines whose lists of inputs are kept while a panel of weights is in the cache */
 
 #define FL_BYTES 32 /* of a vector; narrower machines take it in two halves, wider ones were not measured faster */

@@ -81,7 +81,8 @@ cdef int _need(bint fine, str what) except -1:
 cdef int _panels(fl_dense *d, const float[:, :, ::1] panels, int64_t inputs, int64_t n) except -1:
     cdef int64_t width = panels.shape[2]
     _need(width in (16, 32, 64) and panels.shape[1] == inputs and (panels.shape[0] - 1) * width < n
-          and n <= panels.shape[0] * width and inputs > 0, f"panels must be (ceil(N / W), I = {inputs}, W = 16, 32, 64)")
+          and n <= panels.shape[0] * width and inputs > 0,
+          f"panels must be (ceil(N / W), I = {inputs}, W = 16, 32, 64)")
     d.panels = &panels[0, 0, 0]
     d.n_in, d.n, d.width, d.count = inputs, n, width, panels.shape[0]
     return 0
@@ -89,7 +90,8 @@ cdef int _panels(fl_dense *d, const float[:, :, ::1] panels, int64_t inputs, int
 
 cdef int _axis(fl_axis *a, axis, int64_t taps, int64_t outputs) except -1:
     cdef const int32_t[::1] first = axis[0], tap = axis[1], out = axis[2]
-    _need(first.shape[0] > 1 and tap.shape[0] == out.shape[0], "an axis is (first, tap, out): positions + 1, taps, taps")
+    _need(first.shape[0] > 1 and tap.shape[0] == out.shape[0],
+          "an axis is (first, tap, out): positions + 1, taps, taps")
     a.first, a.size, a.taps = &first[0], first.shape[0] - 1, taps
     a.tap = &tap[0] if tap.shape[0] else NULL
     a.out = &out[0] if out.shape[0] else NULL
@@ -110,7 +112,8 @@ cdef fl_lines _lines(const output[:, :, :] x) noexcept:
 cdef int _same(object x, object drive, int64_t neurons) except -1:
     """Steps and images of inputs and outputs agree, nothing is empty, and the last axes are contiguous."""
     _need(x.shape[0] == drive.shape[0] and x.shape[1] == drive.shape[1] and drive.shape[2] == neurons
-          and min(x.shape) > 0 and neurons > 0, f"shapes {tuple(x.shape)} and {tuple(drive.shape)} do not fit {neurons} neurons")
+          and min(x.shape) > 0 and neurons > 0,
+          f"shapes {tuple(x.shape)} and {tuple(drive.shape)} do not fit {neurons} neurons")
     _need(x.shape[2] == 1 or x.strides[2] == x.itemsize, "the last axis must be contiguous")
     _need(neurons == 1 or drive.strides[2] == drive.itemsize, "the last axis must be contiguous")
     return 0

@@ -65,8 +65,8 @@ static void NAME(step)(const NAME(neurons) *l, const REAL *x, REAL *v, REAL *cur
 
 /* x = what arrives in one step: what the outputs of the last step bring, plus its bias, plus the drive. Returns the
    additions that the loop made. */
-static int64_t NAME(arrive)(const NAME(neurons) *l, const fl_lines *drive, int64_t m, const fl_lines *last, int64_t image,
-                         int32_t *events, REAL *values, REAL *x)
+static int64_t NAME(arrive)(const NAME(neurons) *l, const fl_lines *drive, int64_t m, const fl_lines *last,
+                            int64_t image, int32_t *events, REAL *values, REAL *x)
 {
     const char *line = fl_line(drive, m);
     if (!l->loop) {
@@ -87,11 +87,16 @@ static int64_t NAME(arrive)(const NAME(neurons) *l, const fl_lines *drive, int64
     return found * l->n;
 }
 
-EV_INLINE void NAME(write_spikes)(const uint8_t *fired, const int32_t *place, int64_t n, uint8_t *out)
+/* Few neurons spike: the places of the others are cleared in one go. */
+EV_INLINE void NAME(write_spikes)(const uint8_t *fired, const int32_t *place, int64_t n, int32_t *events, uint8_t *out)
 {
-    if (!place) memcpy(out, fired, (size_t)n);
-    else
-        for (int64_t i = 0; i < n; i++) out[place[i]] = fired[i];
+    if (!place) {
+        memcpy(out, fired, (size_t)n);
+        return;
+    }
+    const int64_t found = ev_list(fired, n, events);
+    memset(out, 0, (size_t)n);
+    for (int64_t k = 0; k < found; k++) out[place[events[k]]] = 1;
 }
 
 EV_INLINE void NAME(write_values)(const REAL *v, const int32_t *place, int64_t n, REAL *out)
@@ -119,7 +124,7 @@ static int64_t NAME(run)(const NAME(neurons) *l, const fl_lines *drive, REAL *v,
         NAME(step)(l, x, own, current ? current + image * n : NULL, fired);
         if (last->data && l->spikes) memcpy((char *)fl_line(last, image), fired, (size_t)n);
         else if (last->data) memcpy((char *)fl_line(last, image), own, (size_t)n * sizeof(REAL));
-        if (l->spikes) NAME(write_spikes)(fired, l->place, n, (uint8_t *)fl_line(out, m));
+        if (l->spikes) NAME(write_spikes)(fired, l->place, n, events, (uint8_t *)fl_line(out, m));
         else NAME(write_values)(own, l->place, n, (REAL *)fl_line(out, m));
         if (trace->data) NAME(write_values)(own, l->place, n, (REAL *)fl_line(trace, m));
     }

@@ -1,4 +1,4 @@
-/* Sums of weights in REAL; see _floating.h, which includes this twice. Inputs that are 0 add nothing and are skipped. */
+/* Sums of weights in REAL; see _floating.h, which includes this twice. Inputs of 0 add nothing and are skipped. */
 
 /* The inputs of a line that are not 0. Returns how many; *ones says whether all of them are 1. */
 static int64_t NAME(list)(const fl_lines *x, int64_t m, int32_t *events, REAL *values, int32_t *ones)

@@ -22,7 +22,8 @@ ALLOWED = {
     "_counts": BASE,
     "area": BASE,
     "usage": BASE,
-    "pipeline": BASE | {"_counts"},
+    "stages": BASE,
+    "pipeline": BASE | {"_counts", "stages"},
     "_sites": {"_counts"},
     "_prices": BASE | {"_counts"},
     "writing": BASE,
@@ -49,7 +50,7 @@ ALLOWED = {
     "placement": BASE | {"chip", "energy", "network", "result", "running", "_sites"},
     "sweeps": BASE | {"chip", "network", "placement", "running", "_counts", "__init__"},
     "dynamic": BASE | {"network", "transform", "crossbar", "chip", "energy", "placement", "result", "_counts"},
-    "ageing": BASE | {"network", "crossbar", "sweeps"},
+    "ages": BASE | {"network", "crossbar", "sweeps"},
     "measuring": BASE | {"energy", "network", "result", "running", "versions", "_counts"},
     "conversion": BASE | {"network", "transform", "spiking", "_counts"},
     "plot": {"errors", "_files", "result", "sweeps", "pipeline", "_counts"},
@@ -103,14 +104,37 @@ def test_heavy_libraries_are_imported_in_one_room(name, home):
                 assert room(path) == home
 
 
+def fresh(code, path):
+    """What a new Python prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=path)
+    return done.stdout.strip()
+
+
 def test_import_is_light(tmp_path):
+    rooms = "print(sorted(m for m in sys.modules if m.startswith('neuroemu.')))"
+    assert fresh(f"import sys, neuroemu; {rooms}", tmp_path) == "[]"
     code = (
-        "import sys, neuroemu; "
+        "import sys, neuroemu as ne; "
+        "found = [getattr(ne, name) for name in ne.__all__ if name != 'plot'] + list(ne.chips.ALL.values()); "
         "heavy = {'brian2', 'matplotlib', 'scipy', 'onnx', 'tflite', 'nir', 'h5py', 'pooch', 'tqdm', 'torch'}; "
         "print(sorted(heavy & {m.split('.')[0] for m in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.strip() == "[]"
+    assert fresh(code, tmp_path) == "[]"
+
+
+def test_names_that_load_on_first_use_are_what_they_say(tmp_path):
+    """Whatever was loaded before: a function that is called like a module would be lost behind it."""
+    code = (
+        "import sys, types, neuroemu as ne, neuroemu.__main__; "
+        "rooms = {name for name in ne.__all__ if isinstance(getattr(ne, name), types.ModuleType)}; "
+        "presets = {name for name in ne.chips.__all__ if isinstance(getattr(ne.chips, name), types.ModuleType)}; "
+        "print(sorted(rooms), sorted(presets), set(ne.chips.PRESETS) <= set(ne.chips.__all__))"
+    )
+    rooms = "chips components crossbar crosswalk datasets devices digital errors network plot spiking validation"
+    assert fresh(code, tmp_path) == f"{rooms.split()} [] True"
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = neuroemu.nonsense
+    assert set(neuroemu.__all__) <= set(dir(neuroemu)) and set(neuroemu.chips.__all__) <= set(dir(neuroemu.chips))
 
 
 def test_joules_appear_only_where_prices_are():

@@ -1,6 +1,7 @@
 """Pipelines against a simulation turn by turn, and against closed forms."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -174,6 +175,47 @@ def test_delays_of_a_full_pipeline_reach_later_stages_image_by_image():
     pipeline = Pipeline(steps=(Step(name="a", positions=10, stage=a), half, middle, wanted))
     firsts = [work.starts[0] + 1 - 10 * work.image for work in pipeline.schedule(4) if work.stage is c]
     assert firsts == [3, 7, 10, 10] and pipeline.latency == 10.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(stages(), st.data())
+def test_what_is_held_is_what_somebody_still_needs(found, data):
+    """One image: of each layer, the positions that are there and that the next layer has not read for the last time."""
+    steps = [Step(name=found[0].name, positions=found[0].positions, stage=found[0], bytes=2.0)]
+    for of in found[1:]:
+        place = st.integers(0, steps[-1].positions - 1)
+        windows = data.draw(st.lists(st.tuples(place, place), min_size=of.positions, max_size=of.positions))
+        first, last = np.sort(np.array(windows), axis=1).T
+        whole = data.draw(st.booleans())
+        reads = ((steps[-1].name, None if whole else last),)
+        firsts = (None if whole else first,)
+        steps.append(Step(name=of.name, positions=of.positions, stage=of, bytes=2.0, firsts=firsts, reads=reads))
+    pipeline = Pipeline(steps=tuple(steps), overlap=False)
+    begin = {w.stage.name: np.repeat(w.starts, w.stage.copies)[: w.stage.positions] for w in pipeline.schedule()}
+    expected = {}
+    for step, reader in pairwise(steps):
+        came = begin[step.name] + step.stage.seconds + step.stage.transit
+        read = begin[reader.name] + reader.stage.seconds
+        firsts = np.zeros(reader.positions, int) if reader.firsts[0] is None else reader.firsts[0]
+        went = [max([came[i], *read[firsts <= i]]) for i in range(step.positions)]
+        most = max(sum(a <= now < b for a, b in zip(came, went, strict=True)) for now in came)
+        expected |= {step.name: most} if most else {}
+    assert pipeline.held() == expected
+    assert pipeline.buffers() == {name: 2.0 * n for name, n in expected.items()}
+
+
+def test_images_on_their_way_at_once_hold_more():
+    """Results of a are there at 1 s and read by c until 7.5 s, when b is done; meanwhile more images come."""
+    a, b, c = stage("a", 1, 1.0), stage("b", 1, 0.5, transit=5.0), stage("c", 1, 1.0)
+    steps = (
+        Step(name="a", positions=1, stage=a),
+        Step(name="b", positions=1, reads=(("a", None),), stage=b),
+        Step(name="c", positions=1, reads=(("a", None), ("b", None)), stage=c),
+    )
+    pipeline = Pipeline(steps=steps)
+    assert pipeline.interval == 1.0 and pipeline.latency == 7.5
+    assert pipeline.held() == {"a": 7, "b": 1}  # there from 1 s to 7.5 s: at 7 s images 0 to 6
+    assert Pipeline(steps=steps, overlap=False).held() == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize(

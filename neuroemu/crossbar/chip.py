@@ -14,7 +14,7 @@ import numpy as np
 from .. import _checks
 from ..chip import Chip, Execution, Progress, Site, silent
 from ..devices import Device, Ideal
-from ..energy import Counts, Writing
+from ..energy import Writing
 from ..errors import InputError, PlacementError
 from ..network import layers as L
 from ..network.graph import Network
@@ -26,21 +26,20 @@ from .cells import CellMapping, DifferentialPair, Layout
 from .compensation import Compensation, NoCompensation
 from .converters import Adc, ColumnConverter, Dac, IdealAdc, IdealDac, RowDriver
 from .copies import Copies, OneCopy
-from .counting import clipped_shares, counts_of, lost_in_wires, notes_of, warnings_of, writes_in
-from .describing import describe, rosy
+from .describing import describe
 from .exactness import refuse_powers
 from .feeding import sampled_spikes
 from .inputs import Amplitude, InputScheme
 from .neurons import DigitalNeurons, Neurons
+from .number_run import read_numbers
 from .orders import GivenRows, RowOrder, check_names
 from .packing import layout_of
-from .pipelining import copied, copies_note, pipeline_of, usage_of
+from .pipelining import copied, pipeline_of
 from .sampling import share_of, spread
 from .schedules import LayerPipeline, Schedule
 from .spiking_run import check_spiking, driven_by_spikes, read_spiking
 from .wired import NOISES
 from .wires import Wires
-from .writes import writing_of
 
 ARITHMETICS = ("float32", "float64")
 PARTS = {
@@ -280,39 +279,7 @@ class CrossbarChip(Chip):
         if network.spiking:
             keys = {"seed": seed, "made": made, "trials": trials, "threads": threads, "progress": progress}
             return read_spiking(self, network, sites, x, engines, **keys)
-        outputs, counts, clips, writes = [], [], [], []
-        for trial in range(trials):
-            chip = engines(trial)
-
-            def multiply(layer, drive, first, chip=chip):
-                return chip[layer.name].multiply(drive, first)
-
-            def report(what, done, total, trial=trial):
-                progress(f"{network.name} on {self.name}", trial * total + done, trials * total)
-
-            outputs.append(run_integer(network, x, multiply=multiply, progress=report, threads=threads))
-            counts.append(counts_of(self, network, chip, sites, len(x)))
-            clips.append(clipped_shares(chip, sites))
-            writes.append(writes_in(chip, sites))
-        pipeline = pipeline_of(self, network, sites)
-        usage = usage_of(self, pipeline.stages, sites, pipeline.interval)
-        return Execution(
-            outputs=np.stack(outputs),
-            counts=Counts.mean(counts),
-            latency=pipeline.latency,
-            interval=pipeline.interval,
-            units={"core": usage.units},
-            pipeline=pipeline,
-            usage=usage,
-            traces=_traces(self, clips, chip),
-            warnings=(*warnings_of(clips), *lost_in_wires(chip), *rosy(self, network, chip)),
-            writes=Counts.mean(writes),
-            writing=writing_of(self),
-            notes=(*self._how(), *notes_of(self), *copies_note(pipeline.stages)),
-        )
-
-    def _how(self) -> tuple[str, ...]:
-        return (f"{self.seconds:g} s after programming, compensation {self.compensation}",)
+        return read_numbers(self, network, sites, x, engines, trials=trials, threads=threads, progress=progress)
 
     def sampled_rows(self, network) -> dict[str, np.ndarray]:
         """Up to CALIBRATION_ROWS row inputs of every layer, from the network's samples."""
@@ -336,14 +303,6 @@ class CrossbarChip(Chip):
 
         run_integer(network, network.samples, multiply=record, batch=8)  # few at a time: patches take much memory
         return {name: np.concatenate(parts) for name, parts in seen.items()}
-
-
-def _traces(chip: CrossbarChip, clips, engines) -> dict[str, dict[str, float]]:
-    """Shares by layer; what wires take away is that of the last programmed chip."""
-    traces = {"adc clipped share": {name: float(np.mean([c[name] for c in clips])) for name in clips[0]}}
-    if chip.wires is not None:
-        traces["current lost in wires"] = {name: engine.wire_loss for name, engine in engines.items()}
-    return traces
 
 
 def ideal(chip: CrossbarChip) -> CrossbarChip:

@@ -64,29 +64,38 @@ class RowPipeline(Schedule):
         for layer in network.layers:
             stage = by_name.get(layer.name)
             size = _positions(network.shapes[layer.name]) if stage is None else stage.positions
-            reads = tuple((name, last_needed(network, layer, name)) for name in layer.inputs if name != INPUT)
-            found[layer.name] = Step(name=layer.name, positions=size, reads=reads, stage=stage)
+            names = [name for name in layer.inputs if name != INPUT]
+            needed = [positions_needed(network, layer, name) for name in names]
+            grid = network.grids.get(layer.name)
+            found[layer.name] = Step(
+                name=layer.name, positions=size, stage=stage, firsts=tuple(first for first, _ in needed),
+                reads=tuple((name, last) for name, (_, last) in zip(names, needed, strict=True)),
+                bytes=0.0 if grid is None else prod(network.shapes[layer.name]) // size * grid.bits / 8,
+            )  # fmt: skip
         return Pipeline(steps=tuple(found.values()), rule="a layer begins when its first window is there")
 
 
-def last_needed(network: Network, layer: L.Layer, tensor: str) -> np.ndarray | None:
-    """Last position of `tensor` that each position of `layer` needs; None: the whole."""
+def positions_needed(network: Network, layer: L.Layer, tensor: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """First and last position of `tensor` that each position of `layer` needs; (None, None): the whole."""
     shape, out = network.shapes[tensor], network.shapes[layer.name]
     if _by_row_of_image(network, network.layer(tensor)) or _by_row_of_image(network, layer):
-        return None
+        return None, None
     if isinstance(layer, L.Conv2d | L.Pool2d):
         window = layer.weight.shape[2:] if isinstance(layer, L.Conv2d) else layer.size
         dilation = layer.dilation if isinstance(layer, L.Conv2d) else (1, 1)
-        down, across = (
-            np.clip(np.arange(n) * s - p[0] + (k - 1) * d, 0, high - 1)
-            for n, s, p, k, d, high in zip(
-                out[1:], layer.stride, layer.padding, window, dilation, shape[1:], strict=True
-            )
-        )
-        return (down[:, None] * shape[2] + across).ravel()
+        corners = [np.arange(n) * s - p[0] for n, s, p in zip(out[1:], layer.stride, layer.padding, strict=True)]
+        reach = [(k - 1) * d for k, d in zip(window, dilation, strict=True)]
+        return _raster(corners, shape), _raster([c + n for c, n in zip(corners, reach, strict=True)], shape)
     whole = isinstance(layer, WHOLE) or (isinstance(layer, L.Softmax) and len(shape) == 3)
     joined = isinstance(layer, L.Concat) and (layer.axis != 0 or len(shape) != 3)
-    return None if whole or joined else np.arange(_positions(out))
+    each = None if whole or joined else np.arange(_positions(out))
+    return each, each
+
+
+def _raster(places: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Positions of an image (C, H, W) at all rows and columns of `places`, which are moved into it."""
+    down, across = (np.clip(at, 0, size - 1) for at, size in zip(places, shape[1:], strict=True))
+    return (down[:, None] * shape[2] + across).ravel()
 
 
 def _by_row_of_image(network: Network, layer: L.Layer) -> bool:

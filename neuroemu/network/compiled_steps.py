@@ -6,7 +6,6 @@ the number of inputs but the outputs. Blocks run side by side on threads. No bit
 cut.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 
@@ -15,6 +14,7 @@ import numpy as np
 from .. import kernels
 from . import layers as L
 from . import neurons as N
+from .floating import mapper
 from .graph import INPUT, Network
 from .neuron_steps import Method, coefficients
 from .numpy_steps import MOVERS, potential, stateless
@@ -107,8 +107,9 @@ def run_compiled(network: Network, x, prepared: tuple[Stage, ...], *, wanted, th
             block.run(x[here], {name: array[here] for name, array in outputs.items()})
         return block.additions
 
-    with ThreadPoolExecutor(threads) as pool:
-        made = list(pool.map(run, range(0, images, batch)))
+    starts = range(0, images, batch)
+    with mapper(min(threads, len(starts))) as each:
+        made = list(each(run, starts))
     shapes = {name: network.shapes[name if name in network.shapes else name.removesuffix(".v")] for name in wanted}
     additions = {name: sum(one[name] for one in made) for name in made[0]}
     return {name: array.reshape(steps, images, *shapes[name]) for name, array in outputs.items()}, additions

@@ -70,7 +70,7 @@ def in_batches(run_part, network: Network, x, keep, progress, batch, threads=1):
         tensors = run_part(x[first : first + batch], first)
         return [tensors[name] for name in collected]
 
-    with threadpool_limits(limits=1, user_api="blas"), _mapper(min(threads, len(starts))) as each:
+    with threadpool_limits(limits=1, user_api="blas"), mapper(min(threads, len(starts))) as each:
         for first, tensors in zip(starts, each(wanted, starts), strict=True):
             for parts, tensor in zip(collected.values(), tensors, strict=True):
                 parts.append(tensor)
@@ -82,7 +82,7 @@ def in_batches(run_part, network: Network, x, keep, progress, batch, threads=1):
 
 
 @contextmanager
-def _mapper(threads: int):
+def mapper(threads: int):
     """`map`, or one that works on several threads and gives results in order."""
     if threads == 1:
         yield map

@@ -1,7 +1,7 @@
 """Cases V1 to V5: TrueNorth, ODIN and Loihi 1, as ledgers of counted events and static power."""
 
 from ..chips.loihi_costs import LOIHI_COSTS
-from ..chips.odin_costs import FRENKEL, odin_costs
+from ..chips.odin import FRENKEL, odin_costs
 from ..chips.truenorth_costs import NEURONS, PRICED, VOLTAGE, costs_at
 from ..energy import Cost, CostTable, Counts, price
 from .case import Case, within

@@ -22,7 +22,7 @@ from neuroemu.crossbar import (
     RowPipeline,
     program,
 )
-from neuroemu.crossbar.schedules import last_needed
+from neuroemu.crossbar.schedules import positions_needed
 from neuroemu.devices import Ideal
 from neuroemu.energy import Cost, CostTable
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
@@ -107,17 +107,19 @@ def test_a_window_waits_for_its_last_input_and_for_nothing_later(net):
 
     Padded windows may end before the last input that the rule names: a row further up, or outside of the image.
     """
-    last = last_needed(net, net.layer("layer"), "before")
+    first, last = positions_needed(net, net.layer("layer"), "before")
     shape, inputs = net.input_shape, shape_size(net.input_shape)
     base = np.ones((1, *shape), np.float32)
     out = run_float(net, base).ravel()
     assert last.shape == (out.size,) and 0 <= last.min() and last.max() < inputs
     touched = np.stack([run_float(net, _with(base, place)).ravel() != out for place in range(inputs)])
     needed = np.where(touched.any(axis=0), inputs - 1 - touched[::-1].argmax(axis=0), 0)
+    assert (np.where(touched.any(axis=0), touched.argmax(axis=0), inputs) >= first).all()
     assert (needed <= np.maximum.accumulate(last)).all()
     assert (last[0] == needed[0]) or any(sum(p) for p in net.layer("layer").padding)
     if not any(sum(p) for p in net.layer("layer").padding):
         np.testing.assert_array_equal(last, needed)
+        np.testing.assert_array_equal(first, touched.argmax(axis=0))
 
 
 def shape_size(shape):
@@ -134,7 +136,8 @@ def test_a_window_of_a_same_convolution_by_hand():
     net = sequential(
         [relu(name="before"), Conv2d(name="conv", weight=weights(1, 1, 3, 3), padding=1)], input_shape=(1, 3, 4)
     )
-    found = last_needed(net, net.layer("conv"), "before").reshape(3, 4)
+    first, found = (at.reshape(3, 4) for at in positions_needed(net, net.layer("conv"), "before"))
+    assert first.tolist() == [[0, 0, 1, 2], [0, 0, 1, 2], [4, 4, 5, 6]]
     assert found.tolist() == [[5, 6, 7, 7], [9, 10, 11, 11], [9, 10, 11, 11]]
 
 
@@ -156,9 +159,10 @@ def test_sums_and_joins_need_a_place_and_reshaping_needs_everything():
     )
 
     def needs(name, tensor):
-        return last_needed(net, net.layer(name), tensor)
+        return positions_needed(net, net.layer(name), tensor)[1]
 
-    np.testing.assert_array_equal(needs("sum", "a"), np.arange(16))
+    for end in positions_needed(net, net.layer("sum"), "a"):
+        np.testing.assert_array_equal(end, np.arange(16))
     np.testing.assert_array_equal(needs("join", "sum"), np.arange(16))
     np.testing.assert_array_equal(needs("by_row", "flat"), np.arange(8))
     for name, tensor in (("below", "a"), ("rows", "a"), ("mean", "a"), ("flat", "a"), ("on_image", "a"),
@@ -219,6 +223,27 @@ def test_resnet8_waits_for_its_first_block(test_data):
     assert plain.latency < 1.11 * plain.interval
 
 
+def test_buffers_of_windows_hold_two_rows_and_a_bit():
+    """3 x 3 windows one after the other: two rows and what is read and written, 2 W + 3; of 8 bits and 4 channels.
+
+    Windows of 2 x 2 behind them wait for a row and one; the last of 64 positions makes a flattened image of 256 bytes.
+    """
+    net = sequential(
+        [
+            Conv2d(name="a", weight=weights(4, 2, 3, 3), padding=1),
+            Conv2d(name="b", weight=weights(4, 4, 3, 3), padding=1),
+            MaxPool2d(name="pool", size=2),
+            Flatten(name="flat"),
+            Dense(name="fc", weight=weights(3, 4 * 64)),
+        ],
+        input_shape=(2, 16, 16),
+    )
+    found = chip(schedule=RowPipeline(), read_seconds=1e-6).pipeline(quantize(net, samples=weights(4, 2, 16, 16)))
+    assert found.held()["a"] == 2 * 16 + 3 and found.buffers()["a"] == 4 * (2 * 16 + 3)
+    assert found.held()["b"] == 16 + 1
+    assert found.held()["pool"] == 63 and found.held()["flat"] == 1 and found.buffers()["flat"] == 256
+
+
 # --- the time of a read -----------------------------------------------------------------------------------------------
 
 
@@ -259,6 +284,16 @@ def test_isaac_at_full_load_does_what_its_table_says():
     rate = products / busy.interval
     assert rate == pytest.approx(16128 * 128**2 / 100e-9)
     assert 2 * rate / 8 / 16 / chips.ISAAC.area.chip_mm2 / 1e9 == pytest.approx(478.95, rel=0.01)
+
+
+@pytest.mark.parametrize("preset, tops", [(chips.HERMES, 63.1), (chips.HERMES_4PHASE, 16.1)], ids=["1", "4"])
+def test_hermes_with_64_busy_cores_does_its_published_rate(preset, tops):
+    """One layer of 2048 x 2048 weights fills the chip; one product counts as two operations."""
+    net = quantize(
+        sequential([Dense(name="fc", weight=weights(2048, 2048))], input_shape=(2048,)), samples=weights(2, 2048)
+    )
+    found = preset.pipeline(net)
+    assert found.units == 64 and 2 * 2048**2 * found.throughput == pytest.approx(tops * 1e12)
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 import tracemalloc
 from dataclasses import dataclass, replace
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroemu import kernels
 from neuroemu.errors import InputError, UnsupportedError
+from neuroemu.kernels import floating_reference
 from neuroemu.network import layers as L
 from neuroemu.network import neurons as N
 from neuroemu.network import record_spiking, run_spiking
@@ -117,6 +120,26 @@ def test_random_networks_have_the_same_bits_in_both_engines(made, method, real, 
     first = f"{drawn[0].name}.v"
     found = [run_spiking(network, x, dt=1.0, method=method, keep=[first], engine=e)[1] for e in ("auto", "numpy")]
     np.testing.assert_array_equal(found[0][first], found[1][first])
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.sampled_from(METHODS), st.sampled_from(["float64", "float32"]))
+def test_random_networks_have_the_bits_of_the_twin(made, method, precision):
+    """Real numbers everywhere: the engine with the NumPy twin in place of the kernel."""
+    network, rng = made
+    layers = [
+        replace(x, weight=rng.normal(size=x.weight.shape) * (x.weight != 0)) if isinstance(x, L.Weighted) else x
+        for x in network.layers
+    ]
+    network = network.replace(layers=tuple(layers))
+    names = [*network.shapes, *(f"{n.name}.v" for n in network.layers if isinstance(n, N.Neuron))]
+    x = rng.normal(size=(4, 2, 2, 7, 6)) * (rng.random((4, 2, 2, 7, 6)) < 0.5)
+    how = {"dt": 1.0, "method": method, "precision": precision, "keep": names, "threads": 1}
+    found = run_spiking(network, x, **how)[1]
+    with mock.patch.object(kernels, "floating", floating_reference):
+        want = run_spiking(network, x, **how)[1]
+    for name in names:
+        np.testing.assert_array_equal(found[name], want[name], err_msg=name)
 
 
 def test_potentials_go_through_weights_and_loops_to_rounding():
