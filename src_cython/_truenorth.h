@@ -115,21 +115,42 @@ static void tn_core(const tn_chip *chip, int64_t core, int64_t t, int64_t tick, 
                TN_SIZE * sizeof(int32_t));
 }
 
+/* Adds the events of cores of one group, and forgets them; merges were given to their group as they happened. */
+static void tn_book(const tn_chip *chip, int32_t group, int64_t *events, int64_t *counts)
+{
+    int64_t *row = chip->group ? chip->by_group + (int64_t)group * TN_COUNTS : 0;
+    for (int k = 0; k < TN_COUNTS; k++) {
+        if (chip->atomic) __atomic_fetch_add(counts + k, events[k], __ATOMIC_RELAXED);
+        else counts[k] += events[k];
+        if (row && k != TN_MERGES) {
+            if (chip->atomic) __atomic_fetch_add(row + k, events[k], __ATOMIC_RELAXED);
+            else row[k] += events[k];
+        }
+        events[k] = 0;
+    }
+}
+
 static __attribute__((noinline)) void tn_cores(const tn_chip *chip, int64_t first, int64_t stop, int64_t t,
                                                int64_t tick, int64_t *counts)
 {
-    int64_t local[TN_COUNTS] = {0}, *mine = chip->atomic ? local : counts;
+    int64_t local[TN_COUNTS] = {0}, *mine = chip->atomic || chip->group ? local : counts;
+    int32_t group = chip->group ? chip->group[first] : 0;
     tn_mail mail;
 #if !TN_512
     mail.core = first;
 #endif
     mail.n_spikes = mail.n_bits = 0;
     for (int64_t core = first; core < stop; core++) {
+        if (chip->group && chip->group[core] != group) {
+            tn_flush(chip, &mail, tick, local);
+            tn_book(chip, group, local, counts);
+            group = chip->group[core];
+        }
         if (core + TN_AHEAD < stop) tn_ask(chip, core + TN_AHEAD, tick);
         tn_core(chip, core, t, tick, &mail, mine);
     }
     tn_flush(chip, &mail, tick, mine);
-    for (int k = 0; k < TN_COUNTS && chip->atomic; k++) __atomic_fetch_add(counts + k, local[k], __ATOMIC_RELAXED);
+    if (mine == local) tn_book(chip, group, local, counts);
 }
 
 /* ---------------------------------------------------------------- all ticks, by any number of threads
@@ -297,9 +318,11 @@ static void tn_prepare(const tn_chip *chip, int64_t core)
         plan.busy |= v >= alpha[j] || v < -beta[j] || (leak[j] && v);
     }
     plan.busy |= plan.always_busy;
-    plan.plain = plan.one_mode && !(plan.has_reversal | plan.has_stochastic_leak | plan.has_stochastic_synapse | plan.has_eta);
+    plan.plain = plan.one_mode && !(plan.has_reversal | plan.has_eta);
+    plan.plain &= !(plan.has_stochastic_leak | plan.has_stochastic_synapse);
     plan.same = plan.plain && !(plan.threshold_mask | plan.negative_mask | plan.leak_mask | plan.reset_mask);
-    plan.one_threshold = alpha[0], plan.one_negative = beta[0], plan.one_leak = leak[0], plan.one_reset = chip->reset[base];
+    plan.one_threshold = alpha[0], plan.one_negative = beta[0];
+    plan.one_leak = leak[0], plan.one_reset = chip->reset[base];
     int32_t most_reset = 0;
     for (int j = 0; j < TN_SIZE; j++) {
         const int type = chip->axon_type[base + j], size = leak[j] < 0 ? -leak[j] : leak[j];

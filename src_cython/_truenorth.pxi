@@ -45,6 +45,8 @@ cdef extern from "_truenorth.h" nogil:
         uint8_t *spikes_out
         uint32_t *registers
         int64_t recorded_rows, probed_rows
+        const int32_t *group
+        int64_t *by_group
         tn_plan *plan
         tn_pairs *pairs
     ctypedef struct tn_work:
@@ -59,7 +61,8 @@ cdef extern from "_truenorth.h" nogil:
     void tn_run(const tn_chip *, tn_work *, int)
 
 cdef enum:
-    BLOCK = 32  # cores that a thread takes at a time
+    BLOCK = 128  # cores that a thread takes at a time
+    SHARED = 256  # a chip of fewer cores takes less time a tick than a second thread needs to come
     PAIRED = 256  # a chip of no more cores has its weights laid out again for cores with much input, 1 KB a core
 
 
@@ -93,7 +96,8 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
              const int16_t[:, ::1] position, uint64_t seed, const uint32_t[::1] core_seed, bint lfsr=False,
              int32_t[:, ::1] potential, uint8_t[:, :, ::1] ring, uint32_t[::1] register,
              const int32_t[::1] recorded, uint8_t[:, :, ::1] spikes_out, const int32_t[::1] probed,
-             int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, int threads=1):
+             int32_t[:, :, ::1] probe_out, int64_t[:, ::1] counts, const int32_t[::1] group=None,
+             int64_t[:, ::1] group_counts=None, int threads=1):
     """Run the chip; see `neuroemu.kernels.truenorth_reference.run_chip` for the arguments.
 
     Inputs out of order or outside raise ValueError when the run has come to its end; what it wrote is then of no use.
@@ -119,10 +123,18 @@ def run_chip(const int32_t[:, ::1] inputs, *, int64_t ticks, int64_t first_tick=
     _need(probe_out, (ticks, probe_out.shape[1], TN_SIZE), "probe_out")
     _need(counts, (ticks, TN_COUNTS), "counts")
     _check(cores, axon_type, route, threshold_bits, recorded, probed, spikes_out.shape[1], probe_out.shape[1])
+    chip.group, chip.by_group = NULL, NULL
+    if group is not None and cores:
+        _need(group, (cores,), "group")
+        _need(group_counts, (group_counts.shape[0], TN_COUNTS), "group_counts")
+        for c in range(cores):
+            if not 0 <= group[c] < group_counts.shape[0]:
+                raise ValueError("truenorth kernel: group outside the rows of group_counts")
+        chip.group, chip.by_group = &group[0], &group_counts[0, 0]
     if cores == 0 or ticks == 0:
         return
-    if cores < 8 * BLOCK:
-        threads = 1  # some 100 microseconds a tick: not worth a second thread
+    if cores < SHARED:
+        threads = 1
     work.inputs, work.n_inputs = &inputs[0, 0] if inputs.shape[0] else NULL, inputs.shape[0]
     work.ticks, work.first_tick, work.counts = ticks, first_tick, &counts[0, 0]
     work.block = BLOCK if threads > 1 else cores

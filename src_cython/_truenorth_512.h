@@ -30,15 +30,13 @@ TN_INLINE int tn_numbers(const uint64_t *bits, const uint64_t *and, uint8_t *lis
     return n;
 }
 
-/* Lanes 16 part .. + 15 of sixteen rows of three numbers: which hold the first and the second number. */
-static const __mmask16 tn_first[3] = {0x9249, 0x4924, 0x2492}, tn_second[3] = {0x2492, 0x9249, 0x4924};
-
 /* Rows (tick, core, number) of the set bits of 256; writes up to 15 rows more. Returns how many. */
 TN_INLINE int64_t tn_rows(const uint64_t *bits, int32_t tick, int32_t core, int32_t *out)
 {
     static const TN_ALIGNED int32_t row[48] = {0,  0,  0,  1,  1,  1,  2,  2,  2,  3,  3,  3,  4,  4,  4,  5,
                                                5,  5,  6,  6,  6,  7,  7,  7,  8,  8,  8,  9,  9,  9,  10, 10,
                                                10, 11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15};
+    static const __mmask16 is_tick[3] = {0x9249, 0x4924, 0x2492}, is_core[3] = {0x2492, 0x9249, 0x4924};
     uint8_t list[TN_SIZE + 64];
     const int n = tn_numbers(bits, 0, list);
     for (int k = 0; k < n; k += 16) {
@@ -46,49 +44,11 @@ TN_INLINE int64_t tn_rows(const uint64_t *bits, int32_t tick, int32_t core, int3
         for (int part = 0; part < 3; part++) {
             const __m512i all = _mm512_permutexvar_epi32(_mm512_load_si512(row + 16 * part), numbers);
             _mm512_storeu_si512(out + 3 * k + 16 * part,
-                                _mm512_mask_set1_epi32(_mm512_mask_set1_epi32(all, tn_first[part], tick),
-                                                       tn_second[part], core));
+                                _mm512_mask_set1_epi32(_mm512_mask_set1_epi32(all, is_tick[part], tick), is_core[part],
+                                                       core));
         }
     }
     return n;
-}
-
-/* Sets the axons of the rows (tick, core, axon) at the beginning that are of this tick and core, and inside, as far as
-   they are found sixteen at a time; returns how many these are. */
-TN_INLINE int64_t tn_set_many(uint64_t *words, const int32_t *rows, int64_t n, int32_t tick, int32_t core)
-{
-    const __m512i axons_of_two = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 29, 26, 23, 20, 17, 14, 11, 8, 5, 2);
-    const __m512i axons_of_last = _mm512_set_epi32(15, 12, 9, 6, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    const __m512i one = _mm512_set1_epi64(1);
-    __m512i set[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-    int64_t k = 0;
-    uint64_t differs = 0;
-    for (; k + 16 <= n && !differs; k += differs ? __builtin_ctzll(differs) / 3 : 16) {
-        __m512i given[3];
-#pragma GCC unroll 3
-        for (int part = 0; part < 3; part++) {
-            given[part] = _mm512_loadu_si512(rows + 3 * k + 16 * part);
-            const __mmask16 other =
-                _mm512_mask_cmpneq_epi32_mask(tn_first[part], given[part], _mm512_set1_epi32(tick)) |
-                _mm512_mask_cmpneq_epi32_mask(tn_second[part], given[part], _mm512_set1_epi32(core)) |
-                _mm512_mask_cmpgt_epu32_mask((__mmask16)~(tn_first[part] | tn_second[part]), given[part],
-                                             _mm512_set1_epi32(TN_SIZE - 1));
-            differs |= (uint64_t)other << 16 * part;
-        }
-        const int many = differs ? __builtin_ctzll(differs) / 3 : 16;
-        __m512i axon = _mm512_permutex2var_epi32(given[0], axons_of_two, given[1]);
-        axon = _mm512_mask_permutexvar_epi32(axon, 0xfc00, axons_of_last, given[2]);
-        axon = _mm512_mask_mov_epi32(_mm512_set1_epi32(1 << 16), (__mmask16)((1u << many) - 1), axon);
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; q++) { /* a shift by 64 or more, also a negative one, gives 0 */
-            const __m512i at = _mm512_sub_epi32(axon, _mm512_set1_epi32(64 * q));
-            const __m512i low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(at));
-            const __m512i high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(at, 1));
-            set[q] = _mm512_ternarylogic_epi64(set[q], _mm512_sllv_epi64(one, low), _mm512_sllv_epi64(one, high), 0xfe);
-        }
-    }
-    for (int q = 0; q < 4 && k; q++) words[q] |= (uint64_t)_mm512_reduce_or_epi64(set[q]);
-    return k;
 }
 
 /* Sums of few active axons, int16; returns the events. */
@@ -112,7 +72,8 @@ static __attribute__((noinline)) int64_t tn_sum_few(const tn_chip *chip, const t
             const __m512i one = _mm512_set1_epi16(plan->one_weight[type]);
 #pragma GCC unroll 8
             for (int part = 0; part < 8; part++)
-                sum[part] = _mm512_mask_add_epi16(sum[part], _load_mask32((__mmask32 *)(row + 4 * part)), sum[part], one);
+                sum[part] =
+                    _mm512_mask_add_epi16(sum[part], _load_mask32((__mmask32 *)(row + 4 * part)), sum[part], one);
         } else {
 #pragma GCC unroll 8
             for (int part = 0; part < 8; part++)
@@ -166,7 +127,8 @@ static __attribute__((noinline)) int64_t tn_sum_many(const tn_chip *chip, const 
 #pragma GCC unroll 4
     for (int g = 0; g < TN_TYPES; g++) {
         counts[g][0] = counts[g][1] = counts[g][2] = counts[g][3] = zero;
-        for (int k = 0; k < n[g]; k += 8) tn_count_eight(rows, list[g] + k, n[g] - k, order, counts[g]);
+        tn_count_eight(rows, list[g], n[g], order, counts[g]); /* of none: still cheaper than asking */
+        for (int k = 8; k < n[g]; k += 8) tn_count_eight(rows, list[g] + k, n[g] - k, order, counts[g]);
     }
 #pragma GCC unroll 4
     for (int o = 0; o < 4; o++) {

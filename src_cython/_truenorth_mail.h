@@ -17,6 +17,18 @@ TN_INLINE int tn_set(uint8_t *at, int number, int atomic)
     return (before & bit) != 0;
 }
 
+/* Sets a bit of the ring; returns whether it was set, which is an event of the core that has the axon. */
+TN_INLINE int tn_arrive(const tn_chip *chip, int64_t byte, int number)
+{
+    const int met = tn_set(chip->ring + byte, number, chip->atomic);
+    if (__builtin_expect(met && chip->group, 0)) {
+        int64_t *merges = chip->by_group + chip->group[byte / TN_ROW % chip->cores] * TN_COUNTS + TN_MERGES;
+        if (chip->atomic) __atomic_fetch_add(merges, 1, __ATOMIC_RELAXED);
+        else ++*merges;
+    }
+    return met;
+}
+
 #if TN_512
 #define TN_BATCH 16
 #define TN_WAITING 48 /* spikes that wait until some are sent on, so that all loops have a fixed length */
@@ -30,7 +42,7 @@ typedef struct {
 TN_INLINE void tn_deliver(const tn_chip *chip, tn_mail *mail, int64_t *counts)
 {
     int64_t merges = 0;
-    for (int k = 0; k < mail->n_bits; k++) merges += tn_set(chip->ring + mail->byte[k], mail->bit[k], chip->atomic);
+    for (int k = 0; k < mail->n_bits; k++) merges += tn_arrive(chip, mail->byte[k], mail->bit[k]);
     counts[TN_MERGES] += merges;
     mail->n_bits = 0;
 }
@@ -92,7 +104,7 @@ TN_INLINE void tn_send(const tn_chip *chip, const tn_plan *plan, tn_mail *mail, 
     for (int k = 0; k < n; k += 16)
         _mm512_storeu_si512(to + k, _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(list + k))),
                                                      _mm512_set1_epi32((int)(now->core * TN_SIZE))));
-    for (int k = 0; k < TN_ASKED; k++) __builtin_prefetch(chip->route + to[k]);
+    for (int k = 0; k < n; k++) __builtin_prefetch(chip->route + to[k]);
     for (mail->n_spikes += n; mail->n_spikes >= TN_WAITING; mail->n_spikes -= TN_BATCH) {
         tn_route(chip, mail, mail->spikes, TN_BATCH, now->tick, counts);
         memmove(mail->spikes, mail->spikes + TN_BATCH, (size_t)(mail->n_spikes - TN_BATCH) * sizeof *mail->spikes);
@@ -120,7 +132,7 @@ typedef struct {
 
 TN_INLINE void tn_deliver(const tn_chip *chip, tn_mail *mail, int64_t *counts)
 {
-    for (int k = 0; k < mail->n_bits; k++) counts[TN_MERGES] += tn_set(mail->byte[k], mail->bit[k], chip->atomic);
+    for (int k = 0; k < mail->n_bits; k++) counts[TN_MERGES] += tn_arrive(chip, mail->byte[k] - chip->ring, mail->bit[k]);
     mail->n_bits = 0;
 }
 

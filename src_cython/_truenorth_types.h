@@ -87,6 +87,8 @@ typedef struct {
     uint8_t *ring, *spikes_out;
     uint32_t *registers;
     int64_t recorded_rows, probed_rows;
+    const int32_t *group; /* of each core: row of by_group in which its events are counted too; or NULL */
+    int64_t *by_group;
     tn_plan *plan;
     tn_pairs *pairs; /* of each core, or NULL */
 } tn_chip;

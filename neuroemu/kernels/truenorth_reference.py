@@ -71,6 +71,8 @@ def run_chip(
     probed,
     probe_out,
     counts,
+    group=None,
+    group_counts=None,
     threads=1,
 ):
     """Run all cores for `ticks` ticks, in place.
@@ -143,6 +145,11 @@ def run_chip(
         Added to, columns COUNT_NAMES. A synaptic event is a set crossbar bit in the row of an active axon. Neuron
         updates are 256 a tick and active core. Merges include spikes from outside. A saturation is one clipping of one
         neuron. Hops and chip crossings are those of spikes with a target.
+    group : int32 (C,), optional
+        Row of each core in group_counts.
+    group_counts : int64 (G, 13), optional
+        Added to: the counts of all ticks by group of cores. Spikes from outside and merges belong to the core with the
+        axon, hops and chip crossings to the core that sends.
     threads : int
         No effect on any value (and none here).
     """
@@ -155,11 +162,11 @@ def run_chip(
     connected = np.unpackbits(crossbar, axis=2, bitorder="little").astype(bool)
     for t in range(ticks):
         tick = first_tick + t
-        slot, count = tick % SLOTS, dict.fromkeys(COUNT_NAMES, 0)
+        slot, by_core = tick % SLOTS, [dict.fromkeys(COUNT_NAMES, 0) for _ in range(cores)]
         for _, core, axon in inputs[inputs[:, 0] == t]:
-            count["input_spikes"] += 1
-            count["merges"] += set_bit(ring[slot, core], axon)
-        for core in range(cores):
+            by_core[core]["input_spikes"] += 1
+            by_core[core]["merges"] += set_bit(ring[slot, core], axon)
+        for core, count in enumerate(by_core):
             registers = [{name: array[core, ..., j] for name, array in chip.items()} for j in range(NEURONS)]
             registers = [{name: value.tolist() for name, value in neuron.items()} for neuron in registers]
             active = np.flatnonzero(np.unpackbits(ring[slot, core], bitorder="little"))
@@ -182,14 +189,18 @@ def run_chip(
                         fired.append(j)
             count["spikes"] += len(fired)
             for j in fired:
-                _send(count, int(route[core, j]), core, position, ring, tick)
+                _send(by_core, int(route[core, j]), core, position, ring, tick)
             if recorded[core] >= 0:
                 spikes_out[t, recorded[core]] = 0
                 for j in fired:
                     set_bit(spikes_out[t, recorded[core]], j)
             if probed[core] >= 0:
                 probe_out[t, probed[core]] = potential[core]
-        counts[t] += [count[name] for name in COUNT_NAMES]
+        for core, count in enumerate(by_core):
+            events = [count[name] for name in COUNT_NAMES]
+            counts[t] += events
+            if group is not None:
+                group_counts[group[core]] += events
 
 
 def update_neuron(
@@ -330,8 +341,9 @@ def set_bit(row, index):
     return before
 
 
-def _send(count, route, core, position, ring, tick):
+def _send(by_core, route, core, position, ring, tick):
     """Count and deliver one spike."""
+    count = by_core[core]
     if route < 0:
         count["output_spikes"] += 1
         return
@@ -342,4 +354,4 @@ def _send(count, route, core, position, ring, tick):
     count["hops_north"] += max(to_y - y, 0)
     count["hops_south"] += max(y - to_y, 0)
     count["chip_crossings"] += abs(to_x // MESH - x // MESH) + abs(to_y // MESH - y // MESH)
-    count["merges"] += set_bit(ring[(tick + delay) % SLOTS, target], axon)
+    by_core[target]["merges"] += set_bit(ring[(tick + delay) % SLOTS, target], axon)

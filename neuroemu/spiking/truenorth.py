@@ -63,6 +63,8 @@ class TrueNorthRun:
     state : TrueNorthState
         Continues the run.
     warnings : tuple of str
+    counts_by_group : int64 (G, 13)
+        Events of all ticks by group of cores, if the run was given groups.
     """
 
     spikes: np.ndarray
@@ -72,6 +74,7 @@ class TrueNorthRun:
     counts_by_tick: np.ndarray
     state: TrueNorthState
     warnings: tuple[str, ...]
+    counts_by_group: np.ndarray | None = None
 
 
 def run_truenorth(
@@ -84,6 +87,7 @@ def run_truenorth(
     record=None,
     probe=(),
     state: TrueNorthState | None = None,
+    groups=None,
 ) -> TrueNorthRun:
     """Run a program for some ticks. The same seed gives the same bits for any number of threads.
 
@@ -103,6 +107,9 @@ def run_truenorth(
         potentials. A recorded core takes 32 bytes a tick, a probed one 1,024.
     state : TrueNorthState, optional
         End of an earlier run of the same program, to be continued. Cutting a run changes nothing.
+    groups : int (C,), optional
+        Group of each core, from 0: events are also counted by group (the layers of a network, say). Spikes from outside
+        and merges belong to the core with the axon, hops and chip crossings to the core that sends.
 
     Returns
     -------
@@ -130,22 +137,25 @@ def run_truenorth(
     packed = np.empty((ticks, len(kept), NEURONS // 8), np.uint8)
     potentials = np.empty((ticks, len(probed), NEURONS), np.int32)
     threads = _checks.threads(threads, who=who)
+    if groups is not None:
+        groups = integers(groups, who, "groups", (n,), 0, n - 1, np.int32, broadcast=False)
 
     def run(inputs):
         counts = np.zeros((ticks, len(COUNT_NAMES)), np.int64)
+        by_group = None if groups is None else np.zeros((int(groups.max()) + 1, len(COUNT_NAMES)), np.int64)
         after = {name: getattr(state, name).copy() for name in ("potential", "ring", "register")}
         kernels.truenorth.run_chip(
             inputs, ticks=ticks, first_tick=state.tick, **program.arrays, **after, recorded=_rows(kept, n),
             seed=_streams.stream_word(state.seed, "neuron"), spikes_out=packed, probed=_rows(probed, n),
-            probe_out=potentials, counts=counts, threads=threads,
+            probe_out=potentials, counts=counts, group=groups, group_counts=by_group, threads=threads,
         )  # fmt: skip
-        return counts, after
+        return counts, by_group, after
 
     inputs = _ordered(spikes)
     try:  # the kernel finds wrong inputs while it runs, which costs nothing
-        counts, after = run(_inputs(spikes, ticks, n) if inputs is None else inputs)
+        counts, by_group, after = run(_inputs(spikes, ticks, n) if inputs is None else inputs)
     except ValueError:
-        counts, after = run(_inputs(spikes, ticks, n))
+        counts, by_group, after = run(_inputs(spikes, ticks, n))
     found = _listed(packed, kept)
     totals = dict(zip(COUNT_NAMES, kernels.truenorth.total_counts(counts), strict=True))
     return TrueNorthRun(
@@ -156,6 +166,7 @@ def run_truenorth(
         counts,
         TrueNorthState(state.tick + ticks, state.seed, **after),
         warnings_of(totals),
+        by_group,
     )
 
 

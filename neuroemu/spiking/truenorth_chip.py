@@ -7,6 +7,9 @@ Inputs of a network that forgets follow one another without a pause: one input e
 runs alone for `steps` ticks and those that spikes travel. All layers run, and leak, in all of these ticks, also before
 the first spike can reach them.
 
+Events are counted by layer, over all copies; splitters of a layer stand apart. Spikes from outside and merges belong to
+the layer with the axon, hops to the layer that sends. The power at rest is one part, of the chip.
+
 Not modelled: the way of spikes on and off the chip, congestion, loading cores, and clearing potentials between inputs.
 """
 
@@ -82,7 +85,8 @@ class TrueNorthChip(Chip):
         chain, latency = compiled.plan.chain, compiled.plan.latency
         random = chain.encode.coding == "poisson" or any(group.by_chance.any() for group in chain.groups)
         runs = trials if random else 1  # nothing else is drawn: every trial would be the same
-        outputs, counts = np.zeros((runs, len(x), chain.classes), np.float32), np.zeros(len(COUNT_NAMES), np.int64)
+        outputs = np.zeros((runs, len(x), chain.classes), np.float32)
+        counts = np.zeros((len(compiled.layers), len(COUNT_NAMES)), np.int64)
         what, n = f"{network.name} on {self.name}", len(x)
         for trial in range(runs):
             stream = Stream(compiled, self.compile(network, seed=seed, trial=trial), self.copies, network.steps)
@@ -92,12 +96,11 @@ class TrueNorthChip(Chip):
             )  # fmt: skip
             outputs[trial] = votes
             counts += events
-        totals = dict(zip(COUNT_NAMES, map(int, counts), strict=True))
-        found = Counts.from_pairs([("cores", name, n) for name, n in totals.items()])
+        totals = dict(zip(COUNT_NAMES, map(int, counts.sum(axis=0)), strict=True))
         ticks, used = network.steps + latency, -(-len(sites) // CORES)
         return Execution(
             outputs=outputs,
-            counts=Counts.mean([found] + [Counts()] * (runs - 1)),
+            counts=_counts_of_one(compiled.layers, counts, runs),
             latency=ticks * self.tick,
             interval=(network.steps if chain.forgets else ticks) * self.tick,
             units={"chip": used, "core": len(sites)},
@@ -117,6 +120,16 @@ class TrueNorthChip(Chip):
         return f"{copies} on {cores:,} cores; votes are added up off the chip"
 
 
+def _counts_of_one(layers, counts, runs: int) -> Counts:
+    """Mean over runs of the counts (layers, 13), rounded so that the layers add up to the rounded totals."""
+    mean = np.diff(np.rint(np.cumsum(counts, axis=0) / runs), axis=0, prepend=0).astype(np.int64)
+    return Counts.from_pairs(
+        (layer, name, int(n))
+        for layer, row in zip(layers, mean, strict=True)
+        for name, n in zip(COUNT_NAMES, row, strict=True)
+    )
+
+
 @lru_cache(maxsize=2)
 def _compiled(network: Network, who: str) -> Compiler:
     """Plan and registers of a network; networks are values, so one is planned once for place and execute."""
@@ -126,14 +139,13 @@ def _compiled(network: Network, who: str) -> Compiler:
 def _site(compiled: Compiler, unit: int, place) -> Site:
     copy, number = divmod(unit, len(compiled.plan.cores))
     core = compiled.plan.cores[number]
-    name = compiled.plan.chain.groups[core.group].name
     axons, neurons = len(core.sources), len(core.neurons)
     details = {
         "neurons": neurons, "axons": axons, "synapses": compiled.synapses[number], "copy": copy, "x": int(place[0]),
         "y": int(place[1]),
     }  # fmt: skip
     return Site(
-        layer=f"{name}/splitters" if core.splits else name, unit=unit,
+        layer=compiled.layer(core), unit=unit,
         rows=(int(core.neurons.min()), int(core.neurons.max()) + 1), columns=(0, axons),
         utilisation=max(axons / AXONS, neurons / NEURONS), details=details,
     )  # fmt: skip

@@ -40,6 +40,21 @@ class Compiler:
     wiring: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]  # by group: core, column and, by type, row; or -1
 
     @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Layers that have cores, in the order of the plan; splitters of a layer stand apart as "NAME/splitters"."""
+        return tuple(dict.fromkeys(map(self.layer, self.plan.cores)))
+
+    @cached_property
+    def layer_of(self) -> np.ndarray:
+        """Number of the layer of each core, int32 (cores of a copy,)."""
+        return np.array([self.layers.index(self.layer(core)) for core in self.plan.cores], np.int32)
+
+    def layer(self, core: CorePlan) -> str:
+        """Name of the layer of a core."""
+        name = self.plan.chain.groups[core.group].name
+        return f"{name}/splitters" if core.splits else name
+
+    @cached_property
     def synapses(self) -> tuple[int, ...]:
         """Crossbar bits that a copy may set, by core; those by chance and all digits of a weight included."""
         found = [len(core.neurons) if core.splits else 0 for core in self.plan.cores]

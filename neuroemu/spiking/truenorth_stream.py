@@ -34,7 +34,7 @@ class Stream:
     steps: int
 
     def votes(self, spikes: Callable[[int, int], np.ndarray], n: int, *, threads: int, progress: Callable[[int], None]):
-        """(votes (n, K) int64, counts (13,) int64) of n inputs.
+        """(votes (n, K) int64, counts by layer of the compiler (G, 13) int64) of n inputs.
 
         Parameters
         ----------
@@ -43,7 +43,8 @@ class Stream:
         progress : function (inputs done)
         """
         classes, latency = self._classes(), self.compiled.plan.latency
-        found, counts = np.zeros((n, self.compiled.plan.chain.classes), np.int64), np.zeros(len(COUNT_NAMES), np.int64)
+        found = np.zeros((n, self.compiled.plan.chain.classes), np.int64)
+        counts = np.zeros((len(self.compiled.layers), len(COUNT_NAMES)), np.int64)
         forgets = self.compiled.plan.chain.forgets
         pieces = self._stream if forgets else self._alone
         for first, stop, run in pieces(spikes, n, threads):
@@ -51,27 +52,29 @@ class Stream:
             image, kind = first + (tick - latency) // self.steps, classes[core, neuron]
             valid = (image >= 0) & (kind >= 0) & (forgets | (tick >= latency))  # before that, only leaks have spoken
             np.add.at(found, (image[valid], kind[valid]), 1)
-            counts += run.counts_by_tick.sum(axis=0)
+            counts += run.counts_by_group
             progress(stop)
         return found, counts
 
     def _stream(self, spikes, n, threads) -> Iterator:
-        latency, state = self.compiled.plan.latency, None
+        latency, state, groups = self.compiled.plan.latency, None, self._groups()
         size = self._piece()
         for first in range(0, n, size):
             stop = min(first + size, n)
             ticks = (stop - first) * self.steps + (latency if stop == n else 0)
             events = self._events(spikes(first, stop))
-            run = run_truenorth(self.program, events, ticks, threads=threads, state=state, record=self._recorded())
+            run = run_truenorth(
+                self.program, events, ticks, threads=threads, state=state, record=self._recorded(), groups=groups
+            )
             state = run.state
             yield first, stop, run
 
     def _alone(self, spikes, n, threads) -> Iterator:
-        ticks, recorded = self.steps + self.compiled.plan.latency, self._recorded()
+        ticks, recorded, groups = self.steps + self.compiled.plan.latency, self._recorded(), self._groups()
 
         def one(image):
             events = self._events(spikes(image, image + 1))
-            return run_truenorth(self.program, events, ticks, threads=1, record=recorded)
+            return run_truenorth(self.program, events, ticks, threads=1, record=recorded, groups=groups)
 
         with ThreadPoolExecutor(threads) as pool:
             for first in range(0, n, AT_ONCE):  # not all at once, so that an interruption is heard
@@ -100,6 +103,10 @@ class Stream:
 
     def _recorded(self) -> np.ndarray:
         return np.flatnonzero((self._classes() >= 0).any(axis=1))
+
+    def _groups(self) -> np.ndarray:
+        """Number of the layer of each core."""
+        return np.tile(self.compiled.layer_of, self.copies)
 
     def _classes(self) -> np.ndarray:
         """Class that each neuron of each core votes for, or -1."""

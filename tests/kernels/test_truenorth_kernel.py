@@ -39,7 +39,7 @@ def chip(cores=1, *, crossbar=False, weight=1, potential=0, seed=1, lfsr=False, 
     }  # fmt: skip
 
 
-def run(function, given, inputs=(), *, ticks, **more):
+def run(function, given, inputs=(), *, ticks, group=None, **more):
     """Everything that the run writes, from copies of its state; spikes as bool (T, C, 256)."""
     cores = len(given["crossbar"])
     state = {name: given[name].copy() for name in STATE}
@@ -49,6 +49,9 @@ def run(function, given, inputs=(), *, ticks, **more):
     }  # fmt: skip
     rows = np.arange(cores, dtype=np.int32)
     inputs = np.array(inputs, np.int32).reshape(-1, 3)
+    if group is not None:
+        out["group_counts"] = np.zeros((int(group.max()) + 1, len(COUNT)), np.int64)
+        more["group"] = group
     function(inputs, ticks=ticks, recorded=rows, probed=rows, **(given | state | out), **more)
     spikes = np.unpackbits(out["spikes_out"], axis=2, bitorder="little").astype(bool)
     return out | state | {"spikes": spikes}
@@ -124,9 +127,10 @@ def test_equals_the_twin_for_mixed_modes_and_pieces(key, size, lfsr, active):
     given = random_chip(rng, cores, modes=quiet, size=size, lfsr=lfsr, density=density, uniform=uniform)
     inputs = random_inputs(rng, cores, ticks, active * cores)
     start = int(rng.integers(2**40))
-    want = run(twin.run_chip, given, inputs, ticks=ticks, first_tick=start)
+    group = rng.integers(0, 2, cores, np.int32)
+    want = run(twin.run_chip, given, inputs, ticks=ticks, first_tick=start, group=group)
     for module in MODULES:
-        same(want, run(module.run_chip, given, inputs, ticks=ticks, first_tick=start))
+        same(want, run(module.run_chip, given, inputs, ticks=ticks, first_tick=start, group=group))
         cut = int(rng.integers(1, ticks))
         early = inputs[:, 0] < cut
         first = run(module.run_chip, given, inputs[early], ticks=cut, first_tick=start)
@@ -137,6 +141,29 @@ def test_equals_the_twin_for_mixed_modes_and_pieces(key, size, lfsr, active):
         same({name: want[name] for name in joined} | {n: want[n] for n in STATE}, joined | {n: last[n] for n in STATE})
 
 
+@pytest.mark.parametrize("reset_mode", [0, 1, 2, 4, 5, 6])
+@pytest.mark.parametrize("uniform, leak", [(0, 0), (0, -3), (1, 0), (1, 2)])
+def test_neurons_without_chance_equal_the_twin(reset_mode, uniform, leak):
+    """The loops for plain cores: same or different registers, settled or not, few axons, many, all; near 20 bits."""
+    rng = np.random.default_rng([reset_mode, uniform, leak + 9])
+    modes = {"reset_mode": reset_mode, "leak_mode": 0, "stochastic_synapse": 0, "threshold_bits": 0, "leak": leak}
+    given = random_chip(rng, 3, modes=modes, size=3000, density=0.5, uniform=uniform)
+    given["weight"][0] = rng.integers(-128, 128, (4, 256))
+    given["weight"][1] = rng.integers(-20, 21, (4, 1)) if uniform else rng.integers(-20, 21, (4, 256))
+    if not uniform:
+        given["weight"][1, reset_mode % 4, 7] = rng.choice([-129, 128])  # the only one beyond 8 bits
+    given["potential"][2] = rng.choice([-(2**19), -(2**19) + 9, 2**19 - 300, 2**19 - 1, 0], 256)
+    rows = [
+        (t, core, axon)
+        for t, n in enumerate((0, 1, 13, 40, 256))
+        for core in range(3)
+        for axon in rng.permutation(256)[:n]
+    ]
+    want = run(twin.run_chip, given, rows, ticks=6)
+    for module in MODULES:
+        same(want, run(module.run_chip, given, rows, ticks=6))
+
+
 @pytest.mark.parametrize("module", MODULES, ids=BUILDS)
 @pytest.mark.parametrize("lfsr", [False, True])
 def test_threads_change_nothing(module, lfsr):
@@ -145,8 +172,13 @@ def test_threads_change_nothing(module, lfsr):
     inputs = random_inputs(rng, 300, 20, 20_000)
     want = run(module.run_chip, given, inputs, ticks=20, threads=1)
     assert total(want, "merges") > 1000
+    group = (np.arange(300, dtype=np.int32) // 7) % 5
+    by_group = run(module.run_chip, given, inputs, ticks=20, group=group)["group_counts"]
+    np.testing.assert_array_equal(by_group.sum(axis=0), want["counts"].sum(axis=0))
     for threads in (2, 3):
         same(want, run(module.run_chip, given, inputs, ticks=20, threads=threads))
+        again = run(module.run_chip, given, inputs, ticks=20, threads=threads, group=group)
+        same(want | {"group_counts": by_group}, again)
 
 
 # ---------------------------------------------------------------- closed forms and hand-made traces
@@ -194,6 +226,14 @@ def test_saturation_at_20_bits_is_counted(function):
     out = run(function, given, [(0, 0, 3)], ticks=1)
     assert out["probe_out"][0, 0, :4].tolist() == [top - 5, bottom, top - 5, -5]
     assert total(out, "saturations") == 3  # the sums of neurons 0 and 1, and the leak of neuron 1
+
+
+@each_run
+@pytest.mark.parametrize("mode", [0, 4])
+def test_a_reset_near_20_bits_saturates_in_each_later_tick(function, mode):
+    given = chip(crossbar=True, weight=20, threshold=30, reset=2**19 - 5, reset_mode=mode)
+    out = run(function, given, [(t, 0, 3) for t in range(5)], ticks=5)
+    assert out["counts"][:, COUNT["saturations"]].tolist() == [0, 0, 256, 256, 256]
 
 
 @each_run
@@ -351,6 +391,7 @@ def test_the_shift_register_has_full_length():
         ({"route": np.zeros((1, 256), np.int32)}, "delay 0"),
         ({"leak": np.zeros((1, 255), np.int16)}, "leak has shape"),
         ({"ring": np.zeros((15, 1, 32), np.uint8)}, "ring has shape"),
+        ({"group": np.ones(1, np.int32), "group_counts": np.zeros((1, 13), np.int64)}, "group outside"),
     ],
 )
 def test_arrays_that_would_leave_memory_are_refused(module, change, message):
@@ -359,10 +400,31 @@ def test_arrays_that_would_leave_memory_are_refused(module, change, message):
 
 
 @pytest.mark.parametrize("module", MODULES, ids=BUILDS)
-@pytest.mark.parametrize("wrong", [(2, 0, 0), (0, 1, 0), (0, 0, 256), (-1, 0, 0)])
+@pytest.mark.parametrize("wrong", [(2, 0, 0), (0, 1, 0), (0, 0, 256), (0, 0, -1), (-1, 0, 0), (0, -1, 0)])
 def test_inputs_outside_are_refused(module, wrong):
-    with pytest.raises(ValueError, match="an input"):
-        run(module.run_chip, chip(), [wrong], ticks=2)
+    for rows in ([wrong], [(0, 0, 3)] * 40 + [wrong], [(0, 0, 3), wrong] + [(0, 0, 3)] * 40, [(1, 0, 0), (0, 0, 0)]):
+        with pytest.raises(ValueError, match="an input"):
+            run(module.run_chip, chip(), rows, ticks=2)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=BUILDS)
+def test_spikes_are_listed(module):
+    """Against numpy, for rows of no spike, few and all; without room it only counts."""
+    rng = np.random.default_rng(1)
+    bits = rng.random((9, 5, 256)) < rng.choice([0, 0.01, 0.2, 1], (9, 5, 1))
+    packed, cores = np.packbits(bits, axis=2, bitorder="little"), np.array([1, 3, 4, 70, 5000])
+    want = np.argwhere(bits)
+    want[:, 1] = cores[want[:, 1]]
+    out = np.full((len(want) + 64, 3), -1, np.int32)
+    assert module.count_spikes(packed) == len(want) == module.list_spikes(packed, cores, out)
+    np.testing.assert_array_equal(out[: len(want)], want)
+    assert module.list_spikes(packed, cores, out[:0]) == len(want)
+    counts = rng.integers(0, 9, (4, 13))
+    assert module.total_counts(counts) == counts.sum(axis=0).tolist()
+    narrow = np.empty((2, 3), np.int32)
+    assert module.narrow_inputs(np.arange(6).reshape(2, 3), narrow) and narrow.ravel().tolist() == [*range(6)]
+    for wrong in (-1, 2**31, 2**32):
+        assert not module.narrow_inputs(np.full((2, 3), wrong), narrow)
 
 
 # ---------------------------------------------------------------- another emulator

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroemu import chips, datasets, load, place, quantize, run, save, to_spiking
+from neuroemu.chips.truenorth_costs import EVENT
 from neuroemu.errors import ArgumentTypeError, InputError, PlacementError
+from neuroemu.kernels.truenorth_reference import COUNT_NAMES
 from neuroemu.network import Conv2d, Dense, Encode, Fire, Flatten, Grid, Lif, Network, Transpose, sequential
 from neuroemu.spiking import CoreLimits, truenorth_chip, truenorth_stream
 from neuroemu.spiking.truenorth_axons import digits
@@ -107,7 +109,7 @@ def delays_of(net, chip=TRUENORTH):
 def check(net, x):
     result = run(net, TRUENORTH, x)
     np.testing.assert_array_equal(result.outputs, plain_run(net, x, delays_of(net)))
-    assert result.counts["cores", "merges"] == 0 and result.warnings == ()
+    assert result.counts.total("merges") == 0 and result.warnings == ()
     return result
 
 
@@ -154,15 +156,15 @@ def test_synaptic_events_by_hand():
     """Six inputs share four types, so a synapse is a bit; of 3 = 1 + 2 in digits there are two."""
     weight = np.array([[1, -1, 0, 1, -1, 0], [0, -1, 1, 1, 1, 1], [-1, 0, -1, 1, 1, 0]])
     net, x = network(*dense("a", weight), steps=1), np.array([[255.0, 0, 255, 255, 0, 255]])
-    counts = run(net, TRUENORTH, x).counts.by_layer()["cores"]
+    counts = run(net, TRUENORTH, x).counts.by_layer()["a"]
     assert counts["synaptic_events"] == np.count_nonzero(weight[:, [0, 2, 3, 5]]) and counts["input_spikes"] == 4
     weight[0, 5] = 1
-    more = run(network(*dense("a", weight), steps=1), TRUENORTH, x).counts.by_layer()["cores"]
+    more = run(network(*dense("a", weight), steps=1), TRUENORTH, x).counts.by_layer()["a"]
     assert more["synaptic_events"] == counts["synaptic_events"] + 1
     mixed = np.random.default_rng(0).choice([1, 2, 3], (40, 20))  # no four types for all: 1 and 2 for all neurons
     digits = run(network(*dense("a", mixed), shape=(20,), steps=1), TRUENORTH, np.full((1, 20), 255.0)).counts
-    assert digits["cores", "synaptic_events"] == mixed.size + np.count_nonzero(mixed == 3)
-    assert digits["cores", "input_spikes"] == 2 * 20
+    assert digits["a", "synaptic_events"] == mixed.size + np.count_nonzero(mixed == 3)
+    assert digits["a", "input_spikes"] == 2 * 20
 
 
 def test_one_axon_an_input_where_types_can_be_shared():
@@ -272,11 +274,48 @@ def test_bernoulli_inputs():
 def test_energy_time_and_area():
     net, x = chancy()
     result = run(net, replace(TRUENORTH, copies=4), x)
-    events = result.counts["cores", "synaptic_events"]
+    events = result.counts.total("synaptic_events")
     assert result.energy.dynamic == pytest.approx(events * 2.2966e-12, rel=1e-4)
     assert result.energy.static == pytest.approx(50 * 1e-3 * 64.43e-3, rel=1e-3)
     area = result.used_mm2
     assert area == pytest.approx(result.n_units * 0.24 * 0.39) and result.chip_mm2 == 430
+
+
+def test_counts_and_joules_by_layer():
+    """By hand: every neuron fires in every tick, so a neuron makes as many events as it has synapses."""
+    halves = np.repeat(np.eye(2, dtype=int), 150, axis=1)  # of 300 neurons, which take two cores
+    layers = [*dense("a", np.ones((6, 4))), *dense("b", np.ones((300, 6))), *dense("c", halves)]
+    net, copies, inputs = network(*layers, shape=(4,), steps=5), 2, 3
+    result = run(net, replace(TRUENORTH, copies=copies), np.full((inputs, 4), 255.0))
+    ticks = copies * inputs * net.steps
+    layers = result.counts.by_layer()
+    assert {name: kinds["spikes"] / ticks for name, kinds in layers.items()} == {
+        "a": 6, "a/splitters": 12, "b": 300, "c": 2,
+    }  # fmt: skip
+    events = {name: kinds["synaptic_events"] for name, kinds in layers.items()}
+    assert events == {"a": 24 * ticks, "a/splitters": 12 * ticks, "b": 1800 * ticks, "c": 300 * ticks}
+    assert [name for name in layers if layers[name]["input_spikes"]] == ["a"]
+    assert {site.layer for site in place(net, TRUENORTH).sites} == {*layers}
+    joules = result.energy.by_layer()
+    assert joules == pytest.approx({name: n * EVENT for name, n in events.items()}, rel=1e-12)
+    assert sum(joules.values()) == pytest.approx(result.energy.dynamic, rel=1e-12)
+    assert result.energy.by_layer_and_boundary()["static", "chip, not split"] == result.energy.static
+
+
+def test_layers_add_up_to_rounded_means_over_trials():
+    net, x = chancy()
+    chip, trials = replace(TRUENORTH, copies=3), 4
+    compiled, counts = truenorth_chip._compiled(net, chip.name), 0
+    for trial in range(trials):
+        stream = truenorth_stream.Stream(compiled, chip.compile(net, seed=7, trial=trial), 3, net.steps)
+        spikes = truenorth_stream.input_spikes(net, x, seed=7, trial=trial)
+        counts = counts + stream.votes(spikes, len(x), threads=1, progress=lambda done: None)[1]
+    found = run(net, chip, x, seed=7, trials=trials).counts
+    assert len(found.by_layer()) == len(counts) > 1
+    for name, events in zip(COUNT_NAMES, counts.T, strict=True):
+        assert found.total(name) == np.rint(events.sum() / trials)
+        by_layer = [kinds[name] for kinds in found.by_layer().values()]
+        np.testing.assert_allclose(by_layer, events / trials, atol=1)
 
 
 def test_files_keep_fire_layers(tmp_path):
