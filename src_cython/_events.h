@@ -211,6 +211,7 @@ static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t s
 {
     const int64_t n = layer->n, slot_stride = n + EV_PAD, bias_mask = ev_varies(image->bias, n);
     ev_tally total = {0, 0, 0, 0, 0};
+    ev_i tally[5] = {{0}, {0}, {0}, {0}, {0}};
     int64_t came = 0, done = 0; /* here, as the counts of other images, of other threads, may share a cache line */
     for (int64_t t = 0, head = 0; t < steps; t++, head = head + 1 < layer->depth ? head + 1 : 0) {
         int32_t *q = ring + head * slot_stride;
@@ -232,7 +233,8 @@ static void ev_run_steps(const ev_layer *layer, const ev_image *image, int64_t s
                         image->v, image->counter,
                         image->probe_u ? image->probe_u + t * n : NULL,
                         image->probe_v ? image->probe_v + t * n : NULL, image->spikes_out + t * n};
-        ev_update(layer, &step, &total);
+        ev_update(layer, &step, tally);
+        if (t % 1024 == 1023 || t == steps - 1) ev_gather(tally, &total);
         came += n_events;
         if (layer->path != EV_DENSE) operations = ev_operations(layer, events, n_events);
         done += operations;

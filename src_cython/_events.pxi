@@ -65,7 +65,7 @@ cdef extern from "_events.h" nogil:
     int ev_run_image(const ev_layer *, const ev_image *, int64_t)
     void ev_scatter32(const ev_layer *, const int32_t *, int64_t, int32_t *, int64_t, int64_t, int)
     int64_t ev_operations(const ev_layer *, const int32_t *, int64_t)
-    void ev_update(const ev_layer *, const ev_step *, ev_tally *)
+    void ev_update_once(const ev_layer *, const ev_step *, ev_tally *)
     int64_t ev_varies(const int32_t *, int64_t)
     int64_t ev_list(const uint8_t *, int64_t, int32_t *)
     int64_t ev_take_whole(double *, int32_t *, int64_t)
@@ -370,7 +370,7 @@ cdef class Core:
         bad = ev_take_whole(&self.extra[0], &self.ring[head, 0], n)
         self.arrays.q = &self.ring[head, 0]
         tally.spikes = tally.active = tally.q_wraps = tally.u_wraps = tally.v_clips = 0
-        ev_update(&self.layer, &self.arrays, &tally)
+        ev_update_once(&self.layer, &self.arrays, &tally)
         self.spikespace[n] = <int32_t> ev_list(&self.fired[0], n, &self.spikespace[0])
         self.counts[EV_OUTPUT_SPIKES] += tally.spikes
         self.counts[EV_ACTIVE_UPDATES] += tally.active

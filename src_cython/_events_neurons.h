@@ -120,15 +120,22 @@ EV_INLINE void ev_put_spikes(uint8_t *to, int64_t lanes, ev_i fired)
     memcpy(to, &bytes, lanes == EV_I ? EV_I : (size_t)lanes);
 }
 
+/* A register of each neuron; with `same`, one number for all of them, which stays where it is from vector to vector. */
+EV_INLINE ev_i ev_register(const int32_t *from, int64_t mask, int same, int64_t i, int64_t lanes)
+{
+    if (same) return (ev_i){0} + from[0];
+    return ev_get(from + (i & mask), lanes);
+}
+
 /* Neurons i .. i+lanes-1. The masks are added to the tallies (a true lane is -1). A lane that is absent is 0 all over: it
    never fires and counts nowhere. */
 EV_INLINE void ev_update_vector(const ev_layer *layer, const ev_step *step, int64_t i, int64_t lanes, int narrow,
-                                int has_u, int has_v, int has_r, int subtract, ev_i tally[5])
+                                int same, int has_u, int has_v, int has_r, int subtract, ev_i tally[5])
 {
     const int q_up = layer->shift + 31 - layer->q_bits, u_up = 31 - layer->u_bits;
     const ev_i limit = (ev_i){0} + layer->v_limit, zero = {0};
     ev_i bias = ev_get(step->bias + (i & step->bias_mask), lanes), v = ev_get(step->v + i, lanes), raw;
-    ev_i threshold = ev_get(layer->threshold + (i & layer->threshold_mask), lanes);
+    ev_i threshold = ev_register(layer->threshold, layer->threshold_mask, same, i, lanes);
     if (narrow) {
         raw = ev_take_sums(step->sums + i, lanes);
     } else {
@@ -137,9 +144,9 @@ EV_INLINE void ev_update_vector(const ev_layer *layer, const ev_step *step, int6
     }
     ev_i q = (ev_i)((ev_u)raw << q_up) >> (31 - layer->q_bits);
     ev_i sum = q;
-    if (has_u) sum += ev_decay(ev_get(step->u + i, lanes), ev_get(layer->du + (i & layer->du_mask), lanes));
+    if (has_u) sum += ev_decay(ev_get(step->u + i, lanes), ev_register(layer->du, layer->du_mask, same, i, lanes));
     ev_i u = (ev_i)((ev_u)sum << u_up) >> u_up;
-    ev_i level = u + bias + (has_v ? ev_decay(v, ev_get(layer->dv + (i & layer->dv_mask), lanes)) : v);
+    ev_i level = u + bias + (has_v ? ev_decay(v, ev_register(layer->dv, layer->dv_mask, same, i, lanes)) : v);
     ev_i clipped = ev_clip(level, limit), busy = raw | u | v | bias, counter = zero, frozen = zero;
     if (has_r) {
         counter = ev_get(step->counter + i, lanes);
@@ -171,18 +178,55 @@ EV_INLINE void ev_update_vector(const ev_layer *layer, const ev_step *step, int6
     tally[1] += busy != 0;
 }
 
-EV_INLINE void ev_update_as(const ev_layer *layer, const ev_step *step, ev_tally *total, int narrow, int has_u,
+EV_INLINE void ev_update_as(const ev_layer *layer, const ev_step *step, ev_i tally[5], int narrow, int same, int has_u,
                             int has_v, int has_r, int subtract)
 {
-    ev_i tally[5] = {{0}, {0}, {0}, {0}, {0}};
-    int64_t i = 0, sums[5] = {0, 0, 0, 0, 0};
+    int64_t i = 0;
     const ev_layer here = *layer; /* copies: the stores below cannot change them */
     const ev_step now = *step;
+    ev_i seen[5];
+    memcpy(seen, tally, sizeof seen);
     for (; i + EV_I <= here.n; i += EV_I)
-        ev_update_vector(&here, &now, i, EV_I, narrow, has_u, has_v, has_r, subtract, tally);
-    if (i < here.n) ev_update_vector(&here, &now, i, here.n - i, narrow, has_u, has_v, has_r, subtract, tally);
-    for (int which = 0; which < 5; which++)
+        ev_update_vector(&here, &now, i, EV_I, narrow, same, has_u, has_v, has_r, subtract, seen);
+    if (i < here.n) ev_update_vector(&here, &now, i, here.n - i, narrow, 0, has_u, has_v, has_r, subtract, seen);
+    memcpy(tally, seen, sizeof seen);
+}
+
+/* One loop for each combination of what the layer has, so that what it has not costs nothing. */
+#define EV_UPDATE(NARROW, SAME, U, V, R)                                                \
+    if (layer->subtract) ev_update_as(layer, step, tally, NARROW, SAME, U, V, R, 1);    \
+    else ev_update_as(layer, step, tally, NARROW, SAME, U, V, R, 0);                    \
+    break
+static void ev_update(const ev_layer *layer, const ev_step *step, ev_i tally[5])
+{
+    const int same = !(layer->du_mask | layer->dv_mask | layer->threshold_mask) && step->sums;
+    const int has = (layer->has_u ? 1 : 0) | (layer->has_v ? 2 : 0) | (step->sums ? 4 : 0) | (same ? 8 : 0);
+    switch (layer->has_refractory ? (step->sums ? 17 : 16) : has) {
+    case 0: EV_UPDATE(0, 0, 0, 0, 0);
+    case 1: EV_UPDATE(0, 0, 1, 0, 0);
+    case 2: EV_UPDATE(0, 0, 0, 1, 0);
+    case 3: EV_UPDATE(0, 0, 1, 1, 0);
+    case 4: EV_UPDATE(1, 0, 0, 0, 0);
+    case 5: EV_UPDATE(1, 0, 1, 0, 0);
+    case 6: EV_UPDATE(1, 0, 0, 1, 0);
+    case 7: EV_UPDATE(1, 0, 1, 1, 0);
+    case 12: EV_UPDATE(1, 1, 0, 0, 0);
+    case 13: EV_UPDATE(1, 1, 1, 0, 0);
+    case 14: EV_UPDATE(1, 1, 0, 1, 0);
+    case 15: EV_UPDATE(1, 1, 1, 1, 0);
+    case 16: EV_UPDATE(0, 0, 1, 1, 1);
+    default: EV_UPDATE(1, 0, 1, 1, 1);
+    }
+}
+
+/* Adds what the lanes counted to the totals, and clears the lanes. A lane counts up to n / EV_I a step. */
+static void ev_gather(ev_i tally[5], ev_tally *total)
+{
+    int64_t sums[5] = {0, 0, 0, 0, 0};
+    for (int which = 0; which < 5; which++) {
         for (int k = 0; k < EV_I; k++) sums[which] -= tally[which][k];
+        tally[which] = (ev_i){0};
+    }
     total->spikes += sums[0];
     total->active += sums[1];
     total->q_wraps += sums[2];
@@ -190,25 +234,11 @@ EV_INLINE void ev_update_as(const ev_layer *layer, const ev_step *step, ev_tally
     total->v_clips += sums[4];
 }
 
-/* One loop for each combination of what the layer has, so that what it has not costs nothing. */
-#define EV_UPDATE(NARROW, U, V, R)                                                  \
-    if (layer->subtract) ev_update_as(layer, step, total, NARROW, U, V, R, 1);      \
-    else ev_update_as(layer, step, total, NARROW, U, V, R, 0);                      \
-    break
-static void ev_update(const ev_layer *layer, const ev_step *step, ev_tally *total)
+/* One step alone. */
+static void ev_update_once(const ev_layer *layer, const ev_step *step, ev_tally *total)
 {
-    const int has = (layer->has_u ? 1 : 0) | (layer->has_v ? 2 : 0) | (step->sums ? 4 : 0);
-    switch (layer->has_refractory ? (step->sums ? 9 : 8) : has) {
-    case 0: EV_UPDATE(0, 0, 0, 0);
-    case 1: EV_UPDATE(0, 1, 0, 0);
-    case 2: EV_UPDATE(0, 0, 1, 0);
-    case 3: EV_UPDATE(0, 1, 1, 0);
-    case 4: EV_UPDATE(1, 0, 0, 0);
-    case 5: EV_UPDATE(1, 1, 0, 0);
-    case 6: EV_UPDATE(1, 0, 1, 0);
-    case 7: EV_UPDATE(1, 1, 1, 0);
-    case 8: EV_UPDATE(0, 1, 1, 1);
-    default: EV_UPDATE(1, 1, 1, 1);
-    }
+    ev_i tally[5] = {{0}, {0}, {0}, {0}, {0}};
+    ev_update(layer, step, tally);
+    ev_gather(tally, total);
 }
 #endif
