@@ -54,9 +54,9 @@ def rows(n_images: int, n_chips: int):
         for steps in (8, 16, 32, 64):
             spiking = ne.to_spiking(quantized, steps=steps, samples=samples, reset=reset)
             result = ne.run(spiking, ne.chips.LOIHI, x, labels=y)
-            low, middle, high = (1e6 * joules for joules in result.energy.spread())
-            note = f"{result.n_units} cores; {1e6 * result.energy.per_inference:.0f} uJ, by the bands of the prices "
-            note += f"{low:.0f} to {high:.0f} (middle {middle:.0f}); {1e6 * result.latency:.0f} us"
+            low, middle, high = (1e6 * joules for joules in np.array(result.energy.spread()) / result.n_images)
+            note = f"{result.n_units} cores; {1e6 * result.energy_per_inference:.0f} uJ, by the bands of the prices "
+            note += f"{low:.0f} to {high:.0f} (middle {middle:.0f}); {1e6 * result.latency_per_inference:.0f} us"
             yield f"LOIHI, {steps} steps, reset {reset}", result.accuracy, note
     yield from truenorth_rows(x, y, n_chips)
 
