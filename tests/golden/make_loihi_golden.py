@@ -41,9 +41,14 @@ def nir_lif(folder):
 
 
 def tinynet(folder):
-    """A convolution on Loihi: spikes (C, H, W, T), kernel (O, kH, kW, C) and the currents of its 16 steps."""
+    """Neurons driven by biases and a convolution on Loihi, 16 steps.
+
+    Spikes (C, H, W, T) of both, biases (H, W, C) and (O,), kernel (O, kH, kW, C), and the currents.
+    """
     arrays = {name: np.load(folder / f"{name}.npy")[0].astype(np.int16) for name in ("input", "current")}
     arrays["kernel"] = np.load(folder / "layer1_kernel.npy").astype(np.int16)
+    arrays["spikes"] = np.load(folder / "layer1.npy")[0].astype(bool)
+    arrays |= {name: np.load(folder / f"{name}.npy").astype(np.int16) for name in ("input_bias", "layer1_bias")}
     np.savez_compressed(HERE / "loihi_tinynet.npz", **arrays)
 
 

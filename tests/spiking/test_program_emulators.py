@@ -174,21 +174,32 @@ def test_lava_shifts_sums_by_negative_exponents():
     assert (found.u["a"] != run_loihi(program, {"in": spikes_in}, steps=steps, probe="a").u["a"]).any()
 
 
-def test_currents_of_a_shared_kernel_on_loihi():
-    """tinynet's first layer: a true convolution, so the kernel is flipped; its golden has x and y swapped."""
+def test_tinynet_on_loihi():
+    """Neurons driven by their biases, and a convolution of their spikes: both layers, spikes and currents, 16 steps.
+
+    A true convolution, so the kernel is flipped; the golden has x and y swapped. Its registers came without the data:
+    those of PilotNet's file (voltage decay 1024, threshold 25, biases times 64), with both layers a step late, fit all
+    spikes of all 1,632 neurons. It lists both layers in one step; here a spike takes one to the next layer.
+    """
     golden = load("loihi_tinynet")
     kernel = golden["kernel"].transpose(0, 3, 2, 1)[:, :, ::-1, ::-1]  # (O, C, x, y)
     shared = SharedKernel(mantissa=2 * kernel, input_shape=(3, 16, 16), stride=(2, 2))
-    n = int(np.prod(shared.output_shape))
+    registers = {"threshold_mantissa": 25, "current_decay": 4095, "voltage_decay": 1024, "bias_exponent": 6}
+    n, biases = int(np.prod(shared.output_shape)), golden["input_bias"].transpose(1, 0, 2).ravel()
     program = LoihiProgram(
-        compartments=(Compartments(name="a", n=n, threshold_mantissa=131071),),
+        compartments=(
+            Compartments(name="in", n=768, bias_mantissa=biases, start=1, **registers),
+            Compartments(name="a", n=n, bias_mantissa=np.tile(golden["layer1_bias"], 36), start=2, **registers),
+        ),
         synapses=(Synapses(source="in", target="a", mantissa=shared, exponent=-1),),  # 8 mixed bits are even
-        inputs=(InputAxons(name="in", n=768),),
     )
+    found = run_loihi(program, steps=17, probe="a")
     spikes = golden["input"].transpose(3, 1, 2, 0).reshape(16, 768)  # channel last
-    u = run_loihi(program, {"in": spikes}, steps=16, probe="a").u["a"][:, 0].reshape(16, 6, 6, 24)
+    np.testing.assert_array_equal(found.spikes["in"][:16, 0], spikes)
+    u = found.u["a"][1:, 0].reshape(16, 6, 6, 24)
     np.testing.assert_array_equal(u, golden["current"].transpose(3, 1, 2, 0).astype(np.int32) << 6)
-    assert np.count_nonzero(u) > 5000
+    np.testing.assert_array_equal(found.spikes["a"][1:, 0], golden["spikes"].transpose(3, 1, 2, 0).reshape(16, n))
+    assert np.count_nonzero(u) > 5000 and found.spikes["a"].sum() == 1633
 
 
 def test_weights_of_nengo_loihi():
