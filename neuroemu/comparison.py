@@ -117,7 +117,7 @@ class Comparison:
             "interval; latency is that of a batch. mm2 are of units in use and of whole dies, which do not compare; a "
             "dash is unknown."
         )
-        found = [f"Break-even: {even}." for even in self.break_even]
+        found = [f"Break-even: {text}." for text in _evens(self.break_even)]
         found += [f"Unfair: {finding}." for finding in self.unfair]
         return [rule, *(f"{', '.join(chips)}: {text}." for text, chips in told.items()), *found]
 
@@ -180,3 +180,16 @@ def _columns(result: Result) -> tuple[str, ...]:
         result.area.chip_text(),
         str(result.batch),
     )
+
+
+def _evens(found: tuple[BreakEven, ...]) -> list[str]:
+    """One line for each spiking result, with all machines beside it."""
+    lines = []
+    for name, rate in dict.fromkeys((even.spiking, even.rate) for even in found):
+        own = [even for even in found if (even.spiking, even.rate) == (name, rate)]
+        line = f"{name} sends {rate:.3g} spikes a synapse"
+        at = [f"{even.other} at {even.even:.3g}" for even in own if even.even is not None]
+        never = [even.other for even in own if even.even is None]
+        line += f"; it costs as much as {', '.join(at)}" if at else ""
+        lines.append(line + (f"; it costs more than {', '.join(never)} even without spikes" if never else ""))
+    return lines

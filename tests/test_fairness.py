@@ -23,6 +23,7 @@ from neuroemu import (
     unfair,
 )  # fmt: skip
 from neuroemu._counts import si
+from neuroemu.comparison import _evens
 from neuroemu.energy import Cost, CostTable
 from neuroemu.errors import ArgumentTypeError, InputError
 from neuroemu.plot import treemap
@@ -249,7 +250,13 @@ def test_comparison_prints_energy_delay_writing_and_break_even(case, loihi, tpu)
     found = compare([loihi, tpu, run(case[1], chips.HBM_PIM, case[3], labels=case[4])])
     text = repr(found)
     assert [(even.spiking, even.other) for even in found.break_even] == [("LOIHI", "TPU v1")]
-    assert f"Break-even: {break_even(loihi, tpu)}." in text
+    even = break_even(loihi, tpu)
+    told = f"LOIHI sends {even.rate:.3g} spikes a synapse; it costs as much as TPU v1 at {even.even:.3g}"
+    assert f"Break-even: {told}." in text
+    cheap = replace(even, other="cheap", even=None)
+    assert _evens((even, cheap)) == [f"{told}; it costs more than cheap even without spikes"]
+    other = replace(even, rate=2 * even.rate)
+    assert len(_evens((even, other, cheap))) == 2
     assert "energy x delay" in text and si(loihi.energy_delay_product, "Js") in text
     assert "LOIHI, TPU v1, HBM-PIM: writing: written once for 1,000,000 inferences." in text
     assert json.loads(found.to_json())[0]["energy"][0]["boundary"] == loihi.energy.lines[0].cost.boundary
