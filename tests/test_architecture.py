@@ -156,3 +156,8 @@ def test_joules_appear_only_where_prices_are():
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Attribute):
                     assert node.attr not in ("joules", "per_inference"), path
+
+
+def test_the_reference_lists_every_public_name():
+    listed = (Path(__file__).parents[1] / "docs" / "index.rst").read_text(encoding="utf-8").split()
+    assert {f"neuroemu.{name}" for name in neuroemu.__all__} <= set(listed)
