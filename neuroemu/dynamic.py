@@ -33,7 +33,9 @@ WRITE = "cell_write"
 class DynamicProduct:
     """One product of two activations, both ways; made by `dynamic_product`.
 
-    name : str.
+    Attributes
+    ----------
+    name : str
     vectors, fan_in, outputs : int
         T, K and M of (T, K) x (K, M).
     rewritten, digital : Energy

@@ -29,7 +29,7 @@ class Criterion(ABC):
 
 @dataclass(frozen=True)
 class Magnitude(Criterion):
-    """|w| in real units [1]_."""
+    """Size of the weight in real units (Han et al. 2015, arXiv:1506.02626)."""
 
     def scores(self, network, samples):
         return {layer.name: np.abs(real_weight(layer)) for layer in network.weighted}
@@ -37,9 +37,9 @@ class Magnitude(Criterion):
 
 @dataclass(frozen=True)
 class Contribution(Criterion):
-    """|w| times the root mean square of its input over the samples: the size of what it adds to the sum [2]_.
+    """Size of the weight times the root mean square of its input over the samples: of what it adds to the sum.
 
-    It needs samples and a float network.
+    As in Wanda (Sun et al. 2024, arXiv:2306.11695). It needs samples and a float network.
     """
 
     def scores(self, network, samples):

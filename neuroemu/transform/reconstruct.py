@@ -16,7 +16,7 @@ from .moments import Moments, groups_of, moments_of
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Weights left in a row m, with their places S, and the bias are fitted anew:
+    """Weights left in a row m, with their places S, and the bias are fitted anew::
 
         min over v, b' of  mean (W_m x + b - v a_S - b')^2 + d |v - w_S|^2,
 

@@ -69,11 +69,11 @@ class Nearest(Rounding):
 
 @dataclass(frozen=True)
 class Gptq(Rounding):
-    """One input after the other, each rounding error made good by the inputs not rounded yet [2]_, then by descent.
+    """One input after the other, each rounding error made good by the inputs not rounded yet (GPTQ), then by descent.
 
     With U the upper Cholesky factor of A^-1, U^T U = A^-1, input k takes its nearest code and leaves
     (w_k - v_k) / U_kk * U_k,j>k to be subtracted from the weights that follow. Inputs go in the order of falling
-    mean square. Then, up to `sweeps` times, each code moves to the best one given all others, until none moves [3]_.
+    mean square. Then, up to `sweeps` times, each code moves to the best one given all others, until none moves.
 
     Parameters
     ----------
@@ -85,7 +85,11 @@ class Gptq(Rounding):
     Notes
     -----
     The error is that of the layer's sums, before the activation function. Deterministic. What earlier layers get wrong
-    is made good too, through W*; [2]_ takes W itself.
+    is made good too, through W*; the original takes W itself.
+
+    References
+    ----------
+    E. Frantar et al., "GPTQ", ICLR 2023, arXiv:2210.17323; descent: K. Behdin et al., "QuantEase", arXiv:2309.01885.
     """
 
     damping: float = 0.01
@@ -103,7 +107,7 @@ class Gptq(Rounding):
 
 @dataclass(frozen=True)
 class AdaRound(Rounding):
-    """Up or down for each weight, learnt by gradient descent [1]_.
+    """Up or down for each weight, learnt by gradient descent::
 
         v = step * clip(floor(w / step) + h),    h = clip(1.2 sigmoid(z) - 0.1, 0, 1),
         minimise  E / c + strength * sum(1 - |2 h - 1|^beta),
@@ -123,9 +127,13 @@ class AdaRound(Rounding):
 
     Notes
     -----
-    Three things differ from [1]_: the error is that of the sums, not of what the activation function leaves of them;
-    each step sees all samples, through their moments, not a draw of them; and w is W*, the weight that fits the inputs
-    that arrive. Deterministic.
+    Three things differ from the original: the error is that of the sums, not of what the activation function leaves of
+    them; each step sees all samples, through their moments, not a draw of them; and w is W*, the weight that fits the
+    inputs that arrive. Deterministic.
+
+    References
+    ----------
+    M. Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization", ICML 2020, arXiv:2004.10568.
     """
 
     iterations: int = 500
