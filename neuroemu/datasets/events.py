@@ -15,6 +15,7 @@ from .. import _checks, _files
 from ..errors import ArgumentTypeError, InputError
 
 MAX_VALUES = 1 << 30  # of one train
+MICROSECOND = 10**6  # in picoseconds
 FIELDS = ("x", "y", "polarity", "microseconds")
 
 
@@ -57,7 +58,8 @@ class Events:
         step, polarity, y, x = np.nonzero(whole)
         if train.ndim < 4:
             polarity = np.ones_like(x)
-        return cls(x, y, polarity, np.ceil(step * round(dt * 1e6, 6)).astype(np.int64))
+        each, rest = divmod(_picoseconds(dt), MICROSECOND)
+        return cls(x, y, polarity, step * each - (-step * rest // MICROSECOND))
 
     def to_steps(
         self, *, dt: float, steps: int, shape: tuple[int, int, int] = (2, 34, 34), start: int | None = 0
@@ -98,13 +100,22 @@ class Events:
             start = self.microseconds.min() if len(self) else 0
         else:
             start = _checks.integer(start, who=who, name="start", low=-(1 << 62), high=1 << 62)
-        # Rounded, since dt in microseconds may miss a whole number by its last bit: events on the border would move.
-        step = (self.microseconds - start) // round(dt * 1e6, 6)
+        length = _picoseconds(dt)
+        last = min(-(-steps * length // MICROSECOND), 1 << 62)  # later events are left out: products stay small
+        since = np.clip(self.microseconds - start, -1, last)
+        if steps * length >= 1 << 62:
+            since = since.astype(object)  # of months: Python's integers have no limit
+        step = (since * MICROSECOND // length).astype(np.int64)
         kept = (step >= 0) & (step < steps)
         train = np.zeros((steps, planes, high, wide), bool)
         plane = self.polarity if planes == 2 else np.zeros_like(self.polarity)
-        train[step[kept].astype(np.int64), plane[kept], self.y[kept], self.x[kept]] = True
+        train[step[kept], plane[kept], self.y[kept], self.x[kept]] = True
         return train
+
+
+def _picoseconds(dt: float) -> int:
+    """dt in whole picoseconds: in floating point, events on the border of two steps would move."""
+    return round(dt * 1e12)
 
 
 def to_trains(
